@@ -1,0 +1,169 @@
+//! The request as the engine sees it: an envelope read at once, objects parsed when someone needs them.
+use sigward_document::Value;
+use sigward_sigstore::requirement::Timestamp;
+use smol_str::SmolStr;
+use std::sync::{Arc, OnceLock};
+
+/// One admission request, one object of a background scan, or one resource of the command line.
+#[derive(Debug)]
+pub struct Request {
+    /// Names this request in events, logs and records.
+    pub uid: SmolStr,
+    /// Group, version and kind of the object.
+    pub kind: GroupVersionKind,
+    /// Group, version and plural name.
+    pub resource: GroupVersionResource,
+    /// `ephemeralcontainers`, `status`, …; empty for the object itself.
+    pub sub_resource: SmolStr,
+    /// The object's name; empty where the API server will generate it.
+    pub name: SmolStr,
+    /// The object's namespace; empty for cluster-scoped kinds.
+    pub namespace: SmolStr,
+    /// What is being done to the object.
+    pub operation: Operation,
+    /// Who asks; `None` in a background scan, where user filters of `match` are ignored.
+    pub user: Option<User>,
+    /// The object as it would become; empty on DELETE.
+    pub object: Lazy,
+    /// The object as it is; empty on CREATE.
+    pub old_object: Lazy,
+    /// The operation's options (`CreateOptions`, …).
+    pub options: Lazy,
+    /// No side effects: no reports, no events.
+    pub dry_run: bool,
+    /// Which part of the work this call is for.
+    pub stage: Stage,
+    /// Which policies this call is for.
+    pub selection: Selection,
+    /// The time of the request: pure crates read no clock.
+    pub now: Timestamp,
+    /// `random()` is a function of this, the rule and the call site, so rounds agree.
+    pub seed: u64,
+    /// The command line's values file by policy and rule; null elsewhere.
+    pub presets: Value,
+}
+
+/// `apps/v1, Kind=Deployment`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct GroupVersionKind {
+    /// Empty for the core group.
+    pub group: SmolStr,
+    /// `v1`, …
+    pub version: SmolStr,
+    /// `Deployment`, …
+    pub kind: SmolStr,
+}
+
+/// `apps/v1, Resource=deployments`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct GroupVersionResource {
+    /// Empty for the core group.
+    pub group: SmolStr,
+    /// `v1`, …
+    pub version: SmolStr,
+    /// `deployments`, …
+    pub resource: SmolStr,
+}
+
+/// What the API server is asked to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Operation {
+    /// A new object.
+    Create,
+    /// A change.
+    Update,
+    /// A removal; the object is in `old_object`.
+    Delete,
+    /// `exec`, `proxy`, …
+    Connect,
+}
+
+impl Operation {
+    /// The API server's spelling: `CREATE`, ….
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "CREATE",
+            Self::Update => "UPDATE",
+            Self::Delete => "DELETE",
+            Self::Connect => "CONNECT",
+        }
+    }
+}
+
+/// Who asks, as the API server authenticated it.
+#[derive(Clone, Debug, Default)]
+pub struct User {
+    /// `system:serviceaccount:ns:name`, …
+    pub username: SmolStr,
+    /// The authenticator's identifier.
+    pub uid: SmolStr,
+    /// All groups, including the virtual ones.
+    pub groups: Vec<SmolStr>,
+    /// The authenticator's extra values; a map or null.
+    pub extra: Value,
+}
+
+/// Which phases of the work a call stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// The mutating webhook: mutate rules, then image verification.
+    Mutating,
+    /// The validating webhook.
+    Validating,
+    /// All phases in one go: the command line and background scans.
+    All,
+}
+
+/// Which policies a webhook call asks for: its path carries them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Selection {
+    /// Every policy.
+    All,
+    /// Policies of one failure policy that have no webhook of their own.
+    FailurePolicy(crate::snapshot::FailurePolicy),
+    /// One policy with its own webhook.
+    One(crate::snapshot::PolicyName),
+}
+
+/// A JSON text that becomes a tree when it is first read, once.
+#[derive(Debug, Default)]
+pub struct Lazy {
+    text: Arc<[u8]>,
+    tree: OnceLock<Result<Value, sigward_document::ParseError>>,
+}
+
+impl Lazy {
+    /// Nothing there: absent, `null`.
+    pub fn empty() -> Self {
+        Self::default()
+    }
+
+    /// A text to be parsed later. `null` and empty are the same as absent.
+    pub fn from_json(text: &[u8]) -> Self {
+        let text = if text == b"null" { &[] } else { text };
+        Self { text: text.into(), tree: OnceLock::new() }
+    }
+
+    /// A tree that is there already.
+    pub fn from_value(value: Value) -> Self {
+        let tree = OnceLock::new();
+        let _unset = tree.set(Ok(value));
+        Self { text: Arc::default(), tree }
+    }
+
+    /// The tree; null when there is nothing.
+    ///
+    /// # Errors
+    /// The text is not JSON, or passes the limits of the parser.
+    pub fn value(&self) -> Result<&Value, &sigward_document::ParseError> {
+        self.tree
+            .get_or_init(|| {
+                if self.text.is_empty() {
+                    Ok(Value::NULL)
+                } else {
+                    sigward_document::parse_json(&self.text)
+                }
+            })
+            .as_ref()
+    }
+}

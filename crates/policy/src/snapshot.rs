@@ -1,0 +1,138 @@
+//! All that a decision may depend on, swapped as one `Arc`: policies, exceptions, settings.
+use crate::compile::{Exception, Policy};
+use smol_str::SmolStr;
+use std::sync::Arc;
+
+/// Immutable once built. Requests keep the one they began with; records carry its id.
+#[derive(Debug)]
+pub struct Snapshot {
+    pub(crate) id: u64,
+    pub(crate) policies: Vec<Arc<Policy>>,
+    pub(crate) exceptions: Vec<Arc<Exception>>,
+    pub(crate) settings: Arc<Settings>,
+}
+
+impl Snapshot {
+    /// Indexes the policies; the order given is the order of evaluation (callers sort by name).
+    pub fn new(
+        id: u64,
+        policies: Vec<Arc<Policy>>,
+        exceptions: Vec<Arc<Exception>>,
+        settings: Arc<Settings>,
+    ) -> Self {
+        Self { id, policies, exceptions, settings }
+    }
+
+    /// Grows with every swap.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// In order of evaluation.
+    pub fn policies(&self) -> &[Arc<Policy>] {
+        &self.policies
+    }
+
+    /// All exceptions that are in force.
+    pub fn exceptions(&self) -> &[Arc<Exception>] {
+        &self.exceptions
+    }
+
+    /// The process's settings at that moment.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+}
+
+/// Namespace and name; the namespace is empty for a cluster policy.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PolicyName {
+    /// Empty for `ClusterPolicy`.
+    pub namespace: SmolStr,
+    /// `metadata.name`.
+    pub name: SmolStr,
+}
+
+impl std::fmt::Display for PolicyName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.namespace.is_empty() {
+            write!(f, "{}", self.name)
+        } else {
+            write!(f, "{}/{}", self.namespace, self.name)
+        }
+    }
+}
+
+/// What an error of evaluation does to the request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum FailurePolicy {
+    /// It blocks.
+    #[default]
+    Fail,
+    /// It admits, with a warning.
+    Ignore,
+}
+
+/// What a failed rule does to the request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum FailureAction {
+    /// It is reported.
+    #[default]
+    Audit,
+    /// It blocks.
+    Enforce,
+}
+
+/// Flags over environment over ConfigMap, in one value.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `defaultRegistry` of the ConfigMap.
+    pub default_registry: SmolStr,
+    /// `enableDefaultRegistryMutation` of the ConfigMap.
+    pub default_registry_mutation: bool,
+    /// The namespace this product runs in: unqualified secrets live there.
+    pub own_namespace: SmolStr,
+    /// `--insecure-ignore-tlog-for-keys`: signatures made with keys need no log entry in this process.
+    pub insecure_ignore_tlog_for_keys: bool,
+    /// `--enablePolicyException`.
+    pub exceptions_enabled: bool,
+    /// `--exceptionNamespace`: empty for none, `*` for all.
+    pub exception_namespace: SmolStr,
+    /// `--forceFailurePolicyIgnore`.
+    pub force_failure_policy_ignore: bool,
+    /// `resourceFilters` of the ConfigMap, as written: `[kind,namespace,name]…`.
+    pub resource_filters: SmolStr,
+    /// `excludeUsernames`, wildcards.
+    pub exclude_usernames: Vec<SmolStr>,
+    /// `excludeGroups`, wildcards.
+    pub exclude_groups: Vec<SmolStr>,
+    /// `excludeRoles`, wildcards.
+    pub exclude_roles: Vec<SmolStr>,
+    /// `excludeClusterRoles`, wildcards.
+    pub exclude_cluster_roles: Vec<SmolStr>,
+    /// `maxContextSize` in bytes; 0 is no limit.
+    pub max_context_size: u64,
+    /// `allowInsecureRegistry`: plain HTTP registries for every policy.
+    pub allow_insecure_registry: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            default_registry: SmolStr::new_static("docker.io"),
+            default_registry_mutation: true,
+            own_namespace: SmolStr::new_static("kyverno"),
+            insecure_ignore_tlog_for_keys: false,
+            exceptions_enabled: false,
+            exception_namespace: SmolStr::default(),
+            force_failure_policy_ignore: false,
+            resource_filters: SmolStr::default(),
+            exclude_usernames: Vec::new(),
+            exclude_groups: Vec::new(),
+            exclude_roles: Vec::new(),
+            exclude_cluster_roles: Vec::new(),
+            max_context_size: 2 * 1024 * 1024,
+            allow_insecure_registry: false,
+        }
+    }
+}

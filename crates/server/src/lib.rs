@@ -1,0 +1,1 @@
+//! HTTPS in, AdmissionReview out.
