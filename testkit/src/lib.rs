@@ -8,4 +8,5 @@ pub mod digest;
 pub mod image;
 pub mod keys;
 pub mod registry;
+pub mod signing;
 pub mod tls;
