@@ -218,11 +218,12 @@ impl Registry {
 
 /// How cosign lists a referrer under the fallback tag.
 ///
-/// COMPAT: cosign 3.1.1: `artifactType` is the media type of the configuration and not the
-/// artifact type, annotations are left out; test: `the_fallback_index_is_written_as_cosign_writes_it`.
+/// COMPAT: cosign 3.1.3 (go-containerregistry 0.21.8): artifact type, else the media type of the
+/// configuration, and no annotations; 3.1.1 always wrote the latter. Whoever reads must not filter
+/// by it; test: `the_fallback_index_is_written_as_cosign_writes_it`.
 fn fallback_entry(manifest: &ImageManifest, digest: Digest, size: u64) -> Descriptor {
     let mut entry = Descriptor::new(media_type::OCI_MANIFEST, digest, size);
-    entry.artifact_type = Some(manifest.config.media_type.clone());
+    entry.artifact_type = Some(manifest.referrer_type().to_owned());
     entry
 }
 
