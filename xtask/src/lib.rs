@@ -1,0 +1,7 @@
+//! Chores in Rust: checks on the tree, real peers, clusters on loopback, end-to-end runs, benchmarks.
+#![expect(clippy::print_stderr, reason = "chores speak to the person who runs them")]
+
+pub mod deny;
+pub mod layers;
+pub mod tidy;
+pub mod workspace;
