@@ -1,0 +1,71 @@
+//! What all connections of one registry share.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use super::{Options, Tls, faults::Faults, log::Log, store::Store};
+
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) options: Options,
+    address: SocketAddr,
+    referrers_api: AtomicBool,
+    store: Mutex<Store>,
+    log: Mutex<Log>,
+    faults: Mutex<Faults>,
+}
+
+impl State {
+    pub(crate) fn new(options: Options, address: SocketAddr) -> Self {
+        Self {
+            referrers_api: AtomicBool::new(options.referrers_api),
+            options,
+            address,
+            store: Mutex::default(),
+            log: Mutex::default(),
+            faults: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) fn scheme(&self) -> &'static str {
+        match self.options.tls {
+            Tls::Plain => "http",
+            Tls::Server | Tls::Mutual => "https",
+        }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("{}://{}", self.scheme(), self.address)
+    }
+
+    pub(crate) fn referrers_api(&self) -> bool {
+        self.referrers_api.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn set_referrers_api(&self, on: bool) {
+        self.referrers_api.store(on, Ordering::SeqCst);
+    }
+
+    // A poisoned lock means that another test thread failed an assertion: the content is still whole.
+
+    pub(crate) fn store(&self) -> MutexGuard<'_, Store> {
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn log(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn faults(&self) -> MutexGuard<'_, Faults> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
