@@ -4,6 +4,7 @@
 //! own, so that tests with and without an async runtime can use it. Dropping it closes every connection.
 
 mod answer;
+mod auth;
 mod endpoints;
 mod faults;
 mod log;
@@ -19,6 +20,7 @@ use http::Method;
 
 use self::server::Server;
 pub use self::{
+    auth::{Account, Auth, Basic, Bearer},
     faults::{Effect, Fault},
     log::Entry,
     names::Class,
@@ -46,6 +48,8 @@ pub enum Tls {
 pub struct Options {
     /// Plain HTTP or HTTPS.
     pub tls: Tls,
+    /// Who may do what; [`Registry::set_auth`] changes it later.
+    pub auth: Auth,
     /// The port of 127.0.0.1; 0 takes a free one.
     pub port: u16,
     /// Whether `/referrers/` exists. Without it the path answers 404, as distribution 2.8 does. [`Registry::set_referrers_api`]
@@ -65,6 +69,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             tls: Tls::Plain,
+            auth: Auth::Open,
             port: 0,
             referrers_api: true,
             referrers_page: 0,
@@ -174,6 +179,16 @@ impl Registry {
     /// Opens the same port again after [`go_down`](Self::go_down). Fails when somebody else took it meanwhile.
     pub fn come_back(&self) -> io::Result<()> {
         self.server.up()
+    }
+
+    /// Changes who may do what.
+    pub fn set_auth(&self, auth: Auth) {
+        self.server.state.set_auth(auth);
+    }
+
+    /// From now on, no token that was given out before is accepted.
+    pub fn revoke_tokens(&self) {
+        self.server.state.revoke_tokens();
     }
 
     /// Switches the referrers API on or off.

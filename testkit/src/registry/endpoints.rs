@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::{
     answer::{Answer, Code},
+    auth::Grant,
     names::{self, Route},
     state::State,
 };
@@ -22,12 +23,16 @@ pub(crate) const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-co
 /// Header that names the protocol.
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
 
+/// Largest form that the token service reads.
+const MAX_FORM: usize = 64 * 1024;
+
 /// A request with everything that an endpoint looks at.
 pub(crate) struct Call<'a> {
     pub(crate) state: &'a State,
     pub(crate) method: &'a Method,
     pub(crate) headers: &'a HeaderMap,
     pub(crate) query: Vec<(String, String)>,
+    pub(crate) grant: Grant,
 }
 
 impl Call<'_> {
@@ -57,7 +62,27 @@ pub(crate) async fn dispatch(
     body: Incoming,
 ) -> Answer {
     let query = names::pairs(parts.uri.query().unwrap_or_default());
-    let call = Call { state, method: &parts.method, headers: &parts.headers, query };
+    let auth = state.auth();
+    if *route == Route::Token {
+        let form = match read(body, MAX_FORM).await {
+            Ok(form) => names::pairs(&String::from_utf8_lossy(&form)),
+            Err(answer) => return answer,
+        };
+        return auth.token(&parts.method, &query, &form, &parts.headers);
+    }
+    let own_token_service = format!("{}/token", state.url());
+    let admitted = auth.admit(
+        &parts.method,
+        route,
+        &parts.headers,
+        &own_token_service,
+        state.tokens_valid_from(),
+    );
+    let grant = match admitted {
+        Ok(grant) => grant,
+        Err(answer) => return (*answer).header(API_VERSION, "registry/2.0"),
+    };
+    let call = Call { state, method: &parts.method, headers: &parts.headers, query, grant };
     if let Some(name) = route.repository()
         && !names::is_repository(name)
     {

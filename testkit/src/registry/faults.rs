@@ -155,7 +155,7 @@ impl Fault {
 }
 
 /// Whether `text` matches `pattern`, where `*` stands for any characters. Linear in the text for each star.
-fn glob(pattern: &str, text: &str) -> bool {
+pub(crate) fn glob(pattern: &str, text: &str) -> bool {
     let mut pieces = pattern.split('*');
     let Some(mut rest) = pieces.next().and_then(|first| text.strip_prefix(first)) else {
         return false;

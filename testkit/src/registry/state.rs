@@ -3,12 +3,12 @@
 use std::{
     net::SocketAddr,
     sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
-use super::{Options, Tls, faults::Faults, log::Log, store::Store};
+use super::{Auth, Options, Tls, auth, faults::Faults, log::Log, store::Store};
 
 #[derive(Debug)]
 pub(crate) struct State {
@@ -17,6 +17,9 @@ pub(crate) struct State {
     referrers_api: AtomicBool,
     store: Mutex<Store>,
     log: Mutex<Log>,
+    auth: Mutex<Arc<Auth>>,
+    /// Tokens with a lower number are not accepted.
+    tokens_valid_from: AtomicU64,
     faults: Mutex<Faults>,
 }
 
@@ -24,6 +27,8 @@ impl State {
     pub(crate) fn new(options: Options, address: SocketAddr) -> Self {
         Self {
             referrers_api: AtomicBool::new(options.referrers_api),
+            auth: Mutex::new(Arc::new(options.auth.clone())),
+            tokens_valid_from: AtomicU64::new(0),
             options,
             address,
             store: Mutex::default(),
@@ -55,6 +60,14 @@ impl State {
         self.referrers_api.store(on, Ordering::SeqCst);
     }
 
+    pub(crate) fn tokens_valid_from(&self) -> u64 {
+        self.tokens_valid_from.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn revoke_tokens(&self) {
+        self.tokens_valid_from.store(auth::next_token(), Ordering::SeqCst);
+    }
+
     // A poisoned lock means that another test thread failed an assertion: the content is still whole.
 
     pub(crate) fn store(&self) -> MutexGuard<'_, Store> {
@@ -67,5 +80,13 @@ impl State {
 
     pub(crate) fn faults(&self) -> MutexGuard<'_, Faults> {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn auth(&self) -> Arc<Auth> {
+        Arc::clone(&self.auth.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn set_auth(&self, auth: Auth) {
+        *self.auth.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(auth);
     }
 }

@@ -1,6 +1,7 @@
 //! The registry, asked by raw HTTP: endpoints, errors and faults as clients see them.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code")]
 
+mod auth;
 mod raw;
 
 use std::time::{Duration, Instant};

@@ -82,8 +82,8 @@ pub(super) async fn start(call: &Call<'_>, repository: &str, body: Incoming) -> 
     if let Some(digest) = call.parameter("mount") {
         let mut store = call.state.store();
         let source = match call.parameter("from") {
-            Some(from) => store.blob(from, digest),
-            None => None,
+            Some(from) if call.grant.allows(from, "pull") => store.blob(from, digest),
+            _ => None,
         };
         if let Some(bytes) = source {
             store.put_blob(repository, digest, bytes);
