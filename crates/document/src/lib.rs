@@ -59,6 +59,15 @@ impl Value {
             Repr::Map(m) => View::Map(Map(m)),
         }
     }
+    pub fn bool(b: bool) -> Self {
+        Value(Repr::Bool(b))
+    }
+    pub fn int(n: i64) -> Self {
+        Value(Repr::Int(n))
+    }
+    pub fn float(n: f64) -> Self {
+        Value(Repr::Float(n))
+    }
     pub fn string(s: &str) -> Self {
         Value(Repr::String(SmolStr::new(s)))
     }
