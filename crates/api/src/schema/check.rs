@@ -186,7 +186,7 @@ impl Walk {
                 None if open => {}
                 None => {
                     self.at(name, |walk| {
-                        walk.say(FindingKind::Unknown, "unknown field".to_owned())
+                        walk.say(FindingKind::Unknown, "unknown field".to_owned());
                     });
                 }
             }
