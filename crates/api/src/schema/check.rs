@@ -185,7 +185,9 @@ impl Walk {
                 Some(schema) => self.at(name, |walk| walk.value(schema, member)),
                 None if open => {}
                 None => {
-                    self.at(name, |walk| walk.say(FindingKind::Unknown, "unknown field".to_owned()))
+                    self.at(name, |walk| {
+                        walk.say(FindingKind::Unknown, "unknown field".to_owned());
+                    });
                 }
             }
         }
