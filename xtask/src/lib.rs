@@ -7,6 +7,7 @@
 
 pub mod cluster;
 pub mod deny;
+pub mod e2e;
 pub mod layers;
 pub mod peers;
 pub mod process;
