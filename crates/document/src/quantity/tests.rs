@@ -93,7 +93,7 @@ fn kubernetes_reads_the_same() {
         assert!(Quantity::parse(written).is_ok(), "{written}");
     }
     let check = |text: &str, want: QuantityError| {
-        assert_eq!(Quantity::parse(text).unwrap_err(), want, "{text:?}")
+        assert_eq!(Quantity::parse(text).unwrap_err(), want, "{text:?}");
     };
     check("", QuantityError::Format);
     check("1e", QuantityError::Suffix);
