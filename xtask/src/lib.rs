@@ -5,6 +5,7 @@
     reason = "chores speak to the person who runs them"
 )]
 
+pub mod ci;
 pub mod cluster;
 pub mod deny;
 pub mod e2e;

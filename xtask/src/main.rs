@@ -12,7 +12,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use sigward_xtask::cluster::{self, Cluster};
 use sigward_xtask::peers::{self, Readiness};
-use sigward_xtask::{deny, e2e, layers, tidy, workspace};
+use sigward_xtask::{ci, deny, e2e, layers, tidy, workspace};
 
 /// Chores of the project.
 #[derive(Debug, Parser)]
@@ -24,6 +24,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Chore {
+    /// Run everything that a change must pass
+    Ci,
     /// Check that no crate sees what is behind its walls
     Layers,
     /// Check files, documents and dependencies against the rules of the house
@@ -85,6 +87,7 @@ fn main() -> ExitCode {
 
 fn run(chore: &Chore) -> Result<ExitCode> {
     match chore {
+        Chore::Ci => Ok(if ci::run()? { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
         Chore::Layers => Ok(report("layers", &layers::check()?)),
         Chore::Tidy => Ok(report("tidy", &tidy::check()?)),
         Chore::Deny => deny::check().map(|()| ExitCode::SUCCESS),

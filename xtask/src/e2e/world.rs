@@ -137,18 +137,13 @@ pub(crate) fn build(release: bool) -> Result<PathBuf> {
         executable: Option<PathBuf>,
     }
     let mut command = workspace::cargo();
-    command.args([
-        "build",
-        "--quiet",
-        "--locked",
-        "--package",
-        "sigward",
-        "--bin",
-        "sigward",
-        "--message-format=json",
-    ]);
+    command.args(["build", "--quiet", "--locked", "--bin", "sigward", "--message-format=json"]);
     if release {
-        command.arg("--release");
+        // Exactly what ships.
+        command.args(["--release", "--package", "sigward"]);
+    } else {
+        // With the features that the tests were built with, so that nothing is compiled twice.
+        command.arg("--workspace");
     }
     let said = workspace::output(&mut command)?;
     said.lines()
