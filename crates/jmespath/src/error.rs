@@ -28,7 +28,8 @@ impl ParseError {
     /// The line of the expression that is wrong, and below it a caret at the place.
     #[must_use]
     pub fn caret(&self) -> String {
-        let (before, after) = self.expression.split_at_checked(self.offset).unwrap_or((&self.expression, ""));
+        let (before, after) =
+            self.expression.split_at_checked(self.offset).unwrap_or((&self.expression, ""));
         let head = before.rsplit('\n').next().unwrap_or_default();
         let tail = after.split('\n').next().unwrap_or_default();
         // A tab stays a tab, so that the caret lands where the terminal put the character.
@@ -79,7 +80,11 @@ pub enum EvaluateError {
     ///
     /// COMPAT: kyverno 1.19: go-jmespath checks signatures first, so this text and not "argument #N is not of type"
     /// is what users see; test: a_wrong_type_reads_like_the_peer
-    #[error("Invalid type for: {}, expected: {}", render::go_value(given), render::go_types(expected))]
+    #[error(
+        "Invalid type for: {}, expected: {}",
+        render::go_value(given),
+        render::go_types(expected)
+    )]
     Type {
         /// The function.
         name: SmolStr,
@@ -151,9 +156,10 @@ impl FunctionError {
     pub(crate) fn at(self, name: &SmolStr) -> EvaluateError {
         match self {
             Self::Message(message) => EvaluateError::Function { name: name.clone(), message },
-            Self::Prefixed(text) => {
-                EvaluateError::Function { message: format!("JMESPath function '{name}': {text}"), name: name.clone() }
-            }
+            Self::Prefixed(text) => EvaluateError::Function {
+                message: format!("JMESPath function '{name}': {text}"),
+                name: name.clone(),
+            },
             Self::Evaluate(error) => *error,
         }
     }

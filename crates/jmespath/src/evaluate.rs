@@ -39,7 +39,7 @@ pub(crate) struct Evaluator<'a, 'h> {
 }
 
 /// What a missing key becomes where it is not an error.
-fn or_null<'a>(outcome: Outcome<'a>) -> Outcome<'a> {
+fn or_null(outcome: Outcome<'_>) -> Outcome<'_> {
     match outcome {
         Err(EvaluateError::UnknownKey { .. }) => Ok(Item::NULL),
         other => other,
@@ -47,7 +47,7 @@ fn or_null<'a>(outcome: Outcome<'a>) -> Outcome<'a> {
 }
 
 /// What any error of the expression becomes on the left of a flatten, a filter and a value projection.
-fn or_null_whatever<'a>(outcome: Outcome<'a>) -> Outcome<'a> {
+fn or_null_whatever(outcome: Outcome<'_>) -> Outcome<'_> {
     match outcome {
         Err(error) if !error.unwinds() => Ok(Item::NULL),
         other => other,
@@ -63,7 +63,17 @@ impl<'a, 'h> Evaluator<'a, 'h> {
         identity: u64,
     ) -> Self {
         let Limits { steps, bytes, depth } = limits;
-        Self { root, functions, host, whole: None, steps, bytes, max_depth: depth, identity, draws: 0 }
+        Self {
+            root,
+            functions,
+            host,
+            whole: None,
+            steps,
+            bytes,
+            max_depth: depth,
+            identity,
+            draws: 0,
+        }
     }
 
     /// The result as a value of its own, checked for size.
@@ -71,7 +81,7 @@ impl<'a, 'h> Evaluator<'a, 'h> {
         match self.settle(item) {
             Item::Reference(_) => Err(EvaluateError::Reference),
             Item::Borrowed(value) => Ok(value.clone()),
-            built => {
+            built @ (Item::Owned(_) | Item::List(_) | Item::Root) => {
                 self.weigh(&built, 1)?;
                 Ok(built.into_value())
             }
@@ -152,7 +162,9 @@ impl<'a, 'h> Evaluator<'a, 'h> {
                 let value = or_null(self.node(inner, current))?;
                 Ok(Item::bool(self.is_false(&value)))
             }
-            Node::Compare(comparator, left, right) => self.compare(*comparator, left, right, current),
+            Node::Compare(comparator, left, right) => {
+                self.compare(*comparator, left, right, current)
+            }
             Node::Project { left, right } => {
                 let left = or_null(self.node(left, current))?;
                 self.project(left, right)
@@ -202,16 +214,19 @@ impl<'a, 'h> Evaluator<'a, 'h> {
 
     /// An item as it may stand in a list.
     fn element(&mut self, item: Item<'a>) -> Outcome<'a> {
-        match self.settle(item) {
-            Item::Reference(_) => Err(EvaluateError::Reference),
-            settled => Ok(settled),
+        let settled = self.settle(item);
+        if matches!(settled, Item::Reference(_)) {
+            Err(EvaluateError::Reference)
+        } else {
+            Ok(settled)
         }
     }
 
     fn is_false(&mut self, item: &Item<'a>) -> bool {
-        match item {
-            Item::Root => Item::Owned(self.whole()).is_false(),
-            other => other.is_false(),
+        if matches!(item, Item::Root) {
+            Item::Owned(self.whole()).is_false()
+        } else {
+            item.is_false()
         }
     }
 
@@ -232,7 +247,9 @@ impl<'a, 'h> Evaluator<'a, 'h> {
     fn path(&mut self, keys: &'a [SmolStr], current: &Item<'a>) -> Outcome<'a> {
         match current {
             Item::Borrowed(value) => Ok(follow(value, keys)?.map_or(Item::NULL, Item::Borrowed)),
-            Item::Owned(value) => Ok(follow(value, keys)?.map_or(Item::NULL, |found| Item::Owned(found.clone()))),
+            Item::Owned(value) => {
+                Ok(follow(value, keys)?.map_or(Item::NULL, |found| Item::Owned(found.clone())))
+            }
             Item::Root => {
                 let Some((first, rest)) = keys.split_first() else { return Ok(Item::Root) };
                 if let Some(value) = self.root.member(first) {
@@ -241,9 +258,12 @@ impl<'a, 'h> Evaluator<'a, 'h> {
                 // Only now does it matter whether the root is an object at all.
                 match self.whole().view() {
                     View::Map(_) => Err(EvaluateError::UnknownKey { key: first.clone() }),
-                    View::Null | View::Bool(_) | View::Int(_) | View::Float(_) | View::String(_) | View::List(_) => {
-                        Ok(Item::NULL)
-                    }
+                    View::Null
+                    | View::Bool(_)
+                    | View::Int(_)
+                    | View::Float(_)
+                    | View::String(_)
+                    | View::List(_) => Ok(Item::NULL),
                 }
             }
             Item::List(_) | Item::Reference(_) => Ok(Item::NULL),
@@ -257,7 +277,10 @@ impl<'a, 'h> Evaluator<'a, 'h> {
         }
         let Some(len) = current.list_len() else { return Item::NULL };
         let from_end = if index < 0 { i64::try_from(len).unwrap_or(i64::MAX) } else { 0 };
-        usize::try_from(index.saturating_add(from_end)).ok().and_then(|at| current.at(at)).unwrap_or(Item::NULL)
+        usize::try_from(index.saturating_add(from_end))
+            .ok()
+            .and_then(|at| current.at(at))
+            .unwrap_or(Item::NULL)
     }
 
     /// SPEC: JMESPath "Slices": Python's.
@@ -306,13 +329,24 @@ impl<'a, 'h> Evaluator<'a, 'h> {
         let holds = match comparator {
             Comparator::Equal => self.equal(left, right)?,
             Comparator::NotEqual => !self.equal(left, right)?,
-            Comparator::Less | Comparator::LessOrEqual | Comparator::Greater | Comparator::GreaterOrEqual => {
-                let (Some(left), Some(right)) = (left.number(), right.number()) else { return Ok(Item::NULL) };
+            Comparator::Less
+            | Comparator::LessOrEqual
+            | Comparator::Greater
+            | Comparator::GreaterOrEqual => {
+                let (Some(left), Some(right)) = (left.number(), right.number()) else {
+                    return Ok(Item::NULL);
+                };
                 matches!(
                     (comparator, left.compare(right)),
                     (Comparator::Less | Comparator::LessOrEqual, Some(Ordering::Less))
-                        | (Comparator::Greater | Comparator::GreaterOrEqual, Some(Ordering::Greater))
-                        | (Comparator::LessOrEqual | Comparator::GreaterOrEqual, Some(Ordering::Equal))
+                        | (
+                            Comparator::Greater | Comparator::GreaterOrEqual,
+                            Some(Ordering::Greater)
+                        )
+                        | (
+                            Comparator::LessOrEqual | Comparator::GreaterOrEqual,
+                            Some(Ordering::Equal)
+                        )
                 )
             }
         };
@@ -324,12 +358,11 @@ impl<'a, 'h> Evaluator<'a, 'h> {
         let mut list = Vec::with_capacity(elements.size_hint().0);
         for element in elements {
             self.step(1)?;
-            let item = match right {
-                Node::Current => element,
-                right => {
-                    let item = or_null(self.node(right, &element))?;
-                    self.element(item)?
-                }
+            let item = if matches!(right, Node::Current) {
+                element
+            } else {
+                let item = or_null(self.node(right, &element))?;
+                self.element(item)?
             };
             if !item.is_null() {
                 list.push(item);
@@ -346,12 +379,11 @@ impl<'a, 'h> Evaluator<'a, 'h> {
             if or_null(self.node(condition, &element))?.is_false() {
                 continue;
             }
-            let item = match right {
-                Node::Current => element,
-                right => {
-                    let item = or_null(self.node(right, &element))?;
-                    self.element(item)?
-                }
+            let item = if matches!(right, Node::Current) {
+                element
+            } else {
+                let item = or_null(self.node(right, &element))?;
+                self.element(item)?
             };
             if !item.is_null() {
                 list.push(item);
@@ -389,11 +421,21 @@ impl<'a, 'h> Evaluator<'a, 'h> {
         match self.settle(object) {
             Item::Borrowed(value) => match value.view() {
                 View::Map(map) => Some(map.iter().map(|(_, v)| Item::Borrowed(v)).collect()),
-                View::Null | View::Bool(_) | View::Int(_) | View::Float(_) | View::String(_) | View::List(_) => None,
+                View::Null
+                | View::Bool(_)
+                | View::Int(_)
+                | View::Float(_)
+                | View::String(_)
+                | View::List(_) => None,
             },
             Item::Owned(value) => match value.view() {
                 View::Map(map) => Some(map.iter().map(|(_, v)| Item::Owned(v.clone())).collect()),
-                View::Null | View::Bool(_) | View::Int(_) | View::Float(_) | View::String(_) | View::List(_) => None,
+                View::Null
+                | View::Bool(_)
+                | View::Int(_)
+                | View::Float(_)
+                | View::String(_)
+                | View::List(_) => None,
             },
             Item::Root | Item::List(_) | Item::Reference(_) => None,
         }
@@ -451,7 +493,9 @@ impl<'a, 'h> Evaluator<'a, 'h> {
         }
         match (left, right) {
             (Item::Borrowed(a), Item::Borrowed(b)) => self.same_value(a, b),
-            (Item::Borrowed(a), Item::Owned(b)) | (Item::Owned(b), Item::Borrowed(a)) => self.same_value(a, b),
+            (Item::Borrowed(a), Item::Owned(b)) | (Item::Owned(b), Item::Borrowed(a)) => {
+                self.same_value(a, b)
+            }
             (Item::Owned(a), Item::Owned(b)) => self.same_value(a, b),
             _ => Ok(false),
         }
@@ -518,7 +562,9 @@ impl<'a, 'h> Evaluator<'a, 'h> {
         match value.view() {
             View::Null | View::Bool(_) | View::Int(_) | View::Float(_) => Ok(()),
             View::String(text) => self.charge(text.len()),
-            View::List(items) => items.iter().try_for_each(|item| self.weigh_value(item, depth + 1)),
+            View::List(items) => {
+                items.iter().try_for_each(|item| self.weigh_value(item, depth + 1))
+            }
             View::Map(map) => map.iter().try_for_each(|(key, value)| {
                 self.charge(key.len() + size_of::<Value>())?;
                 self.weigh_value(value, depth + 1)

@@ -127,15 +127,21 @@ fn reads(node: &Node, at_root: bool, names: &mut BTreeSet<SmolStr>) -> bool {
         }
         Node::Literal(_) => true,
         Node::Chain(nodes) | Node::Pipe(nodes) => row(nodes),
-        Node::Or(nodes) | Node::And(nodes) | Node::List(nodes) => nodes.iter().all(|n| reads(n, at_root, names)),
+        Node::Or(nodes) | Node::And(nodes) | Node::List(nodes) => {
+            nodes.iter().all(|n| reads(n, at_root, names))
+        }
         Node::Hash(members) => members.iter().all(|(_, n)| reads(n, at_root, names)),
         Node::Not(inner) | Node::Flatten(inner) => reads(inner, at_root, names),
-        Node::Compare(_, left, right) => reads(left, at_root, names) && reads(right, at_root, names),
+        Node::Compare(_, left, right) => {
+            reads(left, at_root, names) && reads(right, at_root, names)
+        }
         Node::Project { left, right } | Node::Values { left, right } => {
             reads(left, at_root, names) && reads(right, false, names)
         }
         Node::Filter { left, condition, right } => {
-            reads(left, at_root, names) && reads(condition, false, names) && reads(right, false, names)
+            reads(left, at_root, names)
+                && reads(condition, false, names)
+                && reads(right, false, names)
         }
         Node::Call(call) => call.arguments.iter().all(|n| reads(n, at_root, names)),
         // Only functions look into it, each time with a value of theirs as the current one.

@@ -57,9 +57,12 @@ impl Kind {
             Self::String => matches!(item.view(), Some(View::String(_))),
             Self::Array => item.list_len().is_some(),
             Self::Object => matches!(item.view(), Some(View::Map(_))),
-            Self::ArrayNumber => item.list_len().is_some() && item.each().all(|e| e.number().is_some()),
+            Self::ArrayNumber => {
+                item.list_len().is_some() && item.each().all(|e| e.number().is_some())
+            }
             Self::ArrayString => {
-                item.list_len().is_some() && item.each().all(|e| matches!(e.view(), Some(View::String(_))))
+                item.list_len().is_some()
+                    && item.each().all(|e| matches!(e.view(), Some(View::String(_))))
             }
             Self::Reference => matches!(item, Item::Reference(_)),
         }
@@ -114,11 +117,17 @@ impl Signature {
         for (index, item) in given.iter().enumerate() {
             let Some(kinds) = self.arguments.get(index).or(self.arguments.last()) else { continue };
             if !kinds.iter().any(|kind| kind.takes(item)) {
-                let given = match item {
-                    Item::Reference(_) => Value::string("&expression"),
-                    other => other.to_value(),
+                let given = if matches!(item, Item::Reference(_)) {
+                    Value::string("&expression")
+                } else {
+                    item.to_value()
                 };
-                return Err(EvaluateError::Type { name: name.clone(), index, given, expected: kinds });
+                return Err(EvaluateError::Type {
+                    name: name.clone(),
+                    index,
+                    given,
+                    expected: kinds,
+                });
             }
         }
         Ok(())
@@ -195,7 +204,12 @@ impl Functions {
         handler: impl Fn(&mut Call<'_, '_, '_>) -> Result<Value, FunctionError> + Send + Sync + 'static,
     ) -> Self {
         let mut functions: Vec<_> = self.0.iter().filter(|f| f.name != name).cloned().collect();
-        functions.push(Function { hash: hash(name), name: name.into(), signature, handler: Arc::new(handler) });
+        functions.push(Function {
+            hash: hash(name),
+            name: name.into(),
+            signature,
+            handler: Arc::new(handler),
+        });
         Self::sorted(functions)
     }
 
@@ -287,12 +301,19 @@ impl<'c, 'a, 'h> Call<'c, 'a, 'h> {
     /// The text of a string argument. The signature has checked it; the error is for a function that declares less
     /// than it reads.
     pub fn string(&self, index: usize) -> Result<&'c str, FunctionError> {
-        if let Some(View::String(text)) = self.item(index).view() { Ok(text) } else { Err(not(index, "string")) }
+        if let Some(View::String(text)) = self.item(index).view() {
+            Ok(text)
+        } else {
+            Err(not(index, "string"))
+        }
     }
 
     /// A number argument as Go's float64. The error is as for [`Call::string`].
     pub fn number(&self, index: usize) -> Result<f64, FunctionError> {
-        self.item(index).number().map(crate::item::Number::float).ok_or_else(|| not(index, "number"))
+        self.item(index)
+            .number()
+            .map(crate::item::Number::float)
+            .ok_or_else(|| not(index, "number"))
     }
 
     /// The elements of a list argument. The error is as for [`Call::string`].
@@ -350,7 +371,11 @@ impl<'c, 'a, 'h> Call<'c, 'a, 'h> {
     }
 
     /// Evaluates the expression reference at `index` against an element; a missing key is null.
-    pub(crate) fn apply(&mut self, index: usize, element: &Item<'a>) -> Result<Item<'a>, FunctionError> {
+    pub(crate) fn apply(
+        &mut self,
+        index: usize,
+        element: &Item<'a>,
+    ) -> Result<Item<'a>, FunctionError> {
         match self.try_apply(index, element) {
             Err(EvaluateError::UnknownKey { .. }) => Ok(Item::NULL),
             other => Ok(other?),
@@ -358,7 +383,11 @@ impl<'c, 'a, 'h> Call<'c, 'a, 'h> {
     }
 
     /// As [`Call::apply`], with a missing key an error.
-    pub(crate) fn try_apply(&mut self, index: usize, element: &Item<'a>) -> Result<Item<'a>, EvaluateError> {
+    pub(crate) fn try_apply(
+        &mut self,
+        index: usize,
+        element: &Item<'a>,
+    ) -> Result<Item<'a>, EvaluateError> {
         let Item::Reference(node) = self.item(index) else { return Err(EvaluateError::Reference) };
         self.evaluator.step(1)?;
         self.evaluator.node(node, element)

@@ -13,7 +13,7 @@ pub(crate) enum Item<'a> {
     /// Something built, or a part of something built.
     Owned(Value),
     /// A list that was built, its elements borrowed where they can be. Holds no [`Item::Root`] and no reference.
-    List(Vec<Item<'a>>),
+    List(Vec<Self>),
     /// An expression reference: an argument for functions, never a value.
     Reference(&'a Node),
 }
@@ -69,41 +69,31 @@ impl<'a> Item<'a> {
     /// How many elements a list has; `None` for what is no list.
     pub(crate) fn list_len(&self) -> Option<usize> {
         match self {
-            Item::List(items) => Some(items.len()),
-            _ => match self.view() {
-                Some(View::List(items)) => Some(items.len()),
-                _ => None,
-            },
+            Self::List(items) => Some(items.len()),
+            Self::Borrowed(value) => value.as_list().map(<[Value]>::len),
+            Self::Owned(value) => value.as_list().map(<[Value]>::len),
+            Self::Root | Self::Reference(_) => None,
         }
     }
 
     /// The element of a list.
-    pub(crate) fn at(&self, index: usize) -> Option<Item<'a>> {
+    pub(crate) fn at(&self, index: usize) -> Option<Self> {
         match self {
-            Item::Borrowed(value) => match value.view() {
-                View::List(items) => items.get(index).map(Item::Borrowed),
-                _ => None,
-            },
-            Item::Owned(value) => match value.view() {
-                View::List(items) => items.get(index).cloned().map(Item::Owned),
-                _ => None,
-            },
-            Item::List(items) => items.get(index).cloned(),
-            Item::Root | Item::Reference(_) => None,
+            Self::Borrowed(value) => value.as_list()?.get(index).map(Self::Borrowed),
+            Self::Owned(value) => value.as_list()?.get(index).cloned().map(Self::Owned),
+            Self::List(items) => items.get(index).cloned(),
+            Self::Root | Self::Reference(_) => None,
         }
     }
 
     /// The elements of a list; `None` for what is no list.
     pub(crate) fn elements(self) -> Option<Elements<'a>> {
-        self.list_len()?;
-        Some(match self {
-            Item::Borrowed(value) => match value.view() {
-                View::List(items) => Elements::Borrowed(items.iter()),
-                _ => return None,
-            },
-            Item::List(items) => Elements::Built(items.into_iter()),
-            owned => Elements::Owned(owned, 0),
-        })
+        match self {
+            Self::Borrowed(value) => value.as_list().map(|items| Elements::Borrowed(items.iter())),
+            Self::Owned(value) => value.as_list().is_some().then_some(Elements::Owned(value, 0)),
+            Self::List(items) => Some(Elements::Built(items.into_iter())),
+            Self::Root | Self::Reference(_) => None,
+        }
     }
 
     /// The elements of a list, leaving it in place.
@@ -132,7 +122,7 @@ impl<'a> Item<'a> {
 pub(crate) enum Elements<'a> {
     Borrowed(std::slice::Iter<'a, Value>),
     Built(vec::IntoIter<Item<'a>>),
-    Owned(Item<'a>, usize),
+    Owned(Value, usize),
 }
 
 impl<'a> Iterator for Elements<'a> {
@@ -143,7 +133,7 @@ impl<'a> Iterator for Elements<'a> {
             Elements::Borrowed(values) => values.next().map(Item::Borrowed),
             Elements::Built(items) => items.next(),
             Elements::Owned(list, index) => {
-                let item = list.at(*index);
+                let item = list.item(*index).cloned().map(Item::Owned);
                 *index += 1;
                 item
             }
@@ -154,7 +144,9 @@ impl<'a> Iterator for Elements<'a> {
         let left = match self {
             Elements::Borrowed(values) => values.len(),
             Elements::Built(items) => items.len(),
-            Elements::Owned(list, index) => list.list_len().unwrap_or(0).saturating_sub(*index),
+            Elements::Owned(list, index) => {
+                list.as_list().map_or(0, <[Value]>::len).saturating_sub(*index)
+            }
         };
         (left, Some(left))
     }
@@ -171,26 +163,34 @@ impl Number {
     #[expect(clippy::cast_precision_loss, reason = "the language's numbers are Go's float64")]
     pub(crate) fn float(self) -> f64 {
         match self {
-            Number::Int(n) => n as f64,
-            Number::Float(n) => n,
+            Self::Int(n) => n as f64,
+            Self::Float(n) => n,
         }
     }
 
     /// `None` when one of them is not a number (NaN).
     pub(crate) fn compare(self, other: Self) -> Option<std::cmp::Ordering> {
         match (self, other) {
-            (Number::Int(a), Number::Int(b)) => Some(a.cmp(&b)),
+            (Self::Int(a), Self::Int(b)) => Some(a.cmp(&b)),
             (a, b) => a.float().partial_cmp(&b.float()),
         }
     }
 }
 
 /// A float as a value: an integer when it is one, as Go prints both alike.
-#[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "checked by the round trip")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::float_cmp,
+    reason = "checked by the round trip, which is to be exact"
+)]
 pub(crate) fn number(value: f64) -> Value {
     /// 2^53: up to here each integer is a float64 of its own.
     const EXACT: f64 = 9_007_199_254_740_992.0;
-    if value.abs() <= EXACT && (value as i64) as f64 == value && !(value == 0.0 && value.is_sign_negative()) {
+    if value.abs() <= EXACT
+        && (value as i64) as f64 == value
+        && !(value == 0.0 && value.is_sign_negative())
+    {
         Value::int(value as i64)
     } else {
         Value::float(value)

@@ -203,7 +203,9 @@ impl<'t> Lexer<'t> {
                     self.bump();
                 }
                 Some(_) => {}
-                None => return Err(self.error(format!("Unclosed delimiter: {end}"), self.text.len())),
+                None => {
+                    return Err(self.error(format!("Unclosed delimiter: {end}"), self.text.len()));
+                }
             }
         }
     }
@@ -214,19 +216,29 @@ impl<'t> Lexer<'t> {
         let value = parse_json(text.as_bytes()).map_err(|e| self.error(e.message, start))?;
         match value.view() {
             View::String(name) => Ok(Kind::Quoted(name.into())),
-            View::Null | View::Bool(_) | View::Int(_) | View::Float(_) | View::List(_) | View::Map(_) => {
-                Err(self.error("Invalid quoted identifier", start))
-            }
+            View::Null
+            | View::Bool(_)
+            | View::Int(_)
+            | View::Float(_)
+            | View::List(_)
+            | View::Map(_) => Err(self.error("Invalid quoted identifier", start)),
         }
     }
 
-    /// SPEC: JMESPath "Raw String Literals": only `\'` is an escape.
+    /// SPEC: JMESPath "Raw String Literals": `\'` is a quote; any other pair stays as it is written.
+    ///
+    /// COMPAT: kyverno 1.19: there a string cannot end in backslashes (`'\\'` is unclosed);
+    /// test: a_raw_string_may_end_in_backslashes
     fn raw(&mut self) -> Result<Kind, ParseError> {
         let mut value = String::new();
         loop {
             match self.bump() {
                 Some('\'') => return Ok(Kind::Raw(value.into())),
                 Some('\\') if self.eat('\'') => value.push('\''),
+                Some('\\') => {
+                    value.push('\\');
+                    value.extend(self.bump());
+                }
                 Some(c) => value.push(c),
                 None => return Err(self.error("Unclosed delimiter: '", self.text.len())),
             }

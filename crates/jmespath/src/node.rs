@@ -16,33 +16,33 @@ pub(crate) enum Node {
     /// `[start:stop:step]`.
     Slice { start: Option<i64>, stop: Option<i64>, step: Option<i64> },
     /// Each against the value of the one before; the first error ends it.
-    Chain(Vec<Node>),
+    Chain(Vec<Self>),
     /// `a | b`: as a chain, but a missing key becomes null between the stages.
-    Pipe(Vec<Node>),
+    Pipe(Vec<Self>),
     /// `a || b`.
-    Or(Vec<Node>),
+    Or(Vec<Self>),
     /// `a && b`.
-    And(Vec<Node>),
+    And(Vec<Self>),
     /// `!a`.
-    Not(Box<Node>),
+    Not(Box<Self>),
     /// `a == b` and its kin.
-    Compare(Comparator, Box<Node>, Box<Node>),
+    Compare(Comparator, Box<Self>, Box<Self>),
     /// `left[*].right`, and what follows a flatten or a slice.
-    Project { left: Box<Node>, right: Box<Node> },
+    Project { left: Box<Self>, right: Box<Self> },
     /// `left[?condition].right`.
-    Filter { left: Box<Node>, condition: Box<Node>, right: Box<Node> },
+    Filter { left: Box<Self>, condition: Box<Self>, right: Box<Self> },
     /// `left[]`.
-    Flatten(Box<Node>),
+    Flatten(Box<Self>),
     /// `left.*.right`.
-    Values { left: Box<Node>, right: Box<Node> },
+    Values { left: Box<Self>, right: Box<Self> },
     /// `[a, b]`.
-    List(Vec<Node>),
+    List(Vec<Self>),
     /// `{k: a}`.
-    Hash(Vec<(SmolStr, Node)>),
+    Hash(Vec<(SmolStr, Self)>),
     /// `name(a, b)`.
     Call(Box<Invocation>),
     /// `&a`.
-    Reference(Box<Node>),
+    Reference(Box<Self>),
 }
 
 /// A call of a function by name.

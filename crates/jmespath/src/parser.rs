@@ -3,6 +3,11 @@
 //! COMPAT: kyverno 1.19: precedences, leniences (a comma between arguments or members may be missing, one
 //! after the last argument may be there) and messages are those of go-jmespath;
 //! test: parse_errors_read_like_the_peers, commas_are_as_lenient_as_the_peers
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a parser asks for a few of the tokens or nodes; all others are one case, and so is a new one"
+)]
+
 use crate::error::ParseError;
 use crate::functions::hash;
 use crate::lexer::{Kind, Token, tokenize};
@@ -137,7 +142,9 @@ impl Parser<'_> {
     /// A node over others, measured.
     fn over(&self, node: Node, depth: u32, growth: u32) -> Result<Tree, ParseError> {
         if depth > MAX_DEPTH || growth > MAX_GROWTH {
-            return Err(self.error(format!("the expression is nested deeper than {MAX_DEPTH} levels")));
+            return Err(
+                self.error(format!("the expression is nested deeper than {MAX_DEPTH} levels"))
+            );
         }
         Ok(Tree { node, depth, growth })
     }
@@ -145,7 +152,9 @@ impl Parser<'_> {
     fn expression(&mut self, binding: u8) -> Result<Tree, ParseError> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
-            return Err(self.error(format!("the expression is nested deeper than {MAX_DEPTH} levels")));
+            return Err(
+                self.error(format!("the expression is nested deeper than {MAX_DEPTH} levels"))
+            );
         }
         let mut left = self.prefix()?;
         while binding < power(self.kind()) {
@@ -318,7 +327,11 @@ impl Parser<'_> {
         };
         let right = self.expression(COMPARATOR)?;
         let (depth, growth) = (left.depth.max(right.depth) + 1, left.growth.max(right.growth));
-        self.over(Node::Compare(comparator, Box::new(left.node), Box::new(right.node)), depth, growth)
+        self.over(
+            Node::Compare(comparator, Box::new(left.node), Box::new(right.node)),
+            depth,
+            growth,
+        )
     }
 
     /// A call whose name and opening parenthesis are taken.
@@ -343,7 +356,9 @@ impl Parser<'_> {
 
     /// The inside of `[…]` after the bracket: a number or a slice.
     fn index(&mut self, left: Tree) -> Result<Tree, ParseError> {
-        if let (Kind::Number(index), true) = (self.kind().clone(), !matches!(self.peek(1), Kind::Colon)) {
+        if let (Kind::Number(index), true) =
+            (self.kind().clone(), !matches!(self.peek(1), Kind::Colon))
+        {
             self.at += 1;
             self.expect(&Kind::CloseBracket)?;
             return self.chain(left, Tree::leaf(Node::Index(index)));
@@ -356,7 +371,9 @@ impl Parser<'_> {
                 (Kind::Number(number), Some(slot)) => *slot = Some(number),
                 (_, Some(_)) => {
                     let received = self.kind().name();
-                    return Err(self.error(format!("Expected tColon or tNumber, received: {received}")));
+                    return Err(
+                        self.error(format!("Expected tColon or tNumber, received: {received}"))
+                    );
                 }
                 (_, None) => self.expect(&Kind::CloseBracket)?,
             }
@@ -519,7 +536,9 @@ impl Parser<'_> {
                 members.push(right.node);
                 self.over(row(members), left.depth.max(right.depth + 1), growth)
             }
-            Err(first) => self.over(row(vec![first, right.node]), left.depth.max(right.depth) + 1, growth),
+            Err(first) => {
+                self.over(row(vec![first, right.node]), left.depth.max(right.depth) + 1, growth)
+            }
         }
     }
 }

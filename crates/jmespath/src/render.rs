@@ -1,4 +1,4 @@
-//! Texts as Go writes them: JSON for `to_string`, `%v` for messages.
+//! Texts as Go writes them in messages: `%v` of values, `%#v` of types.
 use crate::functions::Kind;
 use sigward_document::{Value, View};
 use std::fmt::Write as _;
@@ -76,9 +76,4 @@ fn go_float(number: f64) -> String {
         return format!("{digits}e{sign}{:02}", exponent.abs());
     }
     format!("{number}")
-}
-
-/// JSON as Go's `encoding/json` prints it, `<`, `>` and `&` escaped.
-pub(crate) fn json(value: &Value) -> String {
-    format!("{value:?}")
 }

@@ -46,7 +46,10 @@ fn total(call: &mut Call<'_, '_, '_>) -> Result<(f64, usize), FunctionError> {
 /// test: the_average_of_nothing_is_null
 fn avg(call: &mut Call<'_, '_, '_>) -> Outcome {
     let (sum, count) = total(call)?;
-    #[expect(clippy::cast_precision_loss, reason = "a list longer than 2^52 does not fit the budget")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a list longer than 2^52 does not fit the budget"
+    )]
     let count = count as f64;
     Ok(if count == 0.0 { Value::NULL } else { number(sum / count) })
 }

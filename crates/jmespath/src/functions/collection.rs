@@ -120,6 +120,7 @@ fn merge(call: &mut Call<'_, '_, '_>) -> Outcome {
 }
 
 /// `not_null(a, b, 'c')`: the first that is not null.
+#[expect(clippy::unnecessary_wraps, reason = "the shape of all functions")]
 fn not_null(call: &mut Call<'_, '_, '_>) -> Outcome {
     Ok(call.items().iter().find(|item| !item.is_null()).map_or(Value::NULL, Item::to_value))
 }

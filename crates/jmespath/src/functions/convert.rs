@@ -2,7 +2,7 @@
 use super::{Call, Entry, Kind, Signature};
 use crate::error::FunctionError;
 use crate::item::{Item, number};
-use sigward_document::{Value, View};
+use sigward_document::{Escape, Value, View};
 
 type Outcome = Result<Value, FunctionError>;
 
@@ -39,7 +39,7 @@ fn to_string(call: &mut Call<'_, '_, '_>) -> Outcome {
         return Ok(value);
     }
     call.weigh(&value)?;
-    Ok(Value::string(&crate::render::json(&value)))
+    Ok(Value::string(&value.to_json_with(Escape::Html)))
 }
 
 /// `to_number('1.5')` → `1.5`; null for what is no number.

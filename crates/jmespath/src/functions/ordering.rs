@@ -30,22 +30,29 @@ enum Key {
 impl Key {
     fn of(item: &Item<'_>) -> Option<Self> {
         if let Some(number) = item.number() {
-            return Some(Key::Number(number));
+            return Some(Self::Number(number));
         }
-        if let Some(View::String(text)) = item.view() { Some(Key::String(text.into())) } else { None }
+        if let Some(View::String(text)) = item.view() {
+            Some(Self::String(text.into()))
+        } else {
+            None
+        }
     }
 
     fn same_kind(&self, other: &Self) -> bool {
-        matches!((self, other), (Key::Number(_), Key::Number(_)) | (Key::String(_), Key::String(_)))
+        matches!(
+            (self, other),
+            (Self::Number(_), Self::Number(_)) | (Self::String(_), Self::String(_))
+        )
     }
 
     /// NaN is equal to everything, so that the order of the others stays theirs.
     fn compare(&self, other: &Self) -> Ordering {
         match (self, other) {
-            (Key::Number(a), Key::Number(b)) => a.compare(*b).unwrap_or(Ordering::Equal),
-            (Key::String(a), Key::String(b)) => a.cmp(b),
-            (Key::Number(_), Key::String(_)) => Ordering::Less,
-            (Key::String(_), Key::Number(_)) => Ordering::Greater,
+            (Self::Number(a), Self::Number(b)) => a.compare(*b).unwrap_or(Ordering::Equal),
+            (Self::String(a), Self::String(b)) => a.cmp(b),
+            (Self::Number(_), Self::String(_)) => Ordering::Less,
+            (Self::String(_), Self::Number(_)) => Ordering::Greater,
         }
     }
 }
@@ -58,7 +65,7 @@ fn plain<'a>(call: &mut Call<'_, 'a, '_>) -> Result<Vec<(Key, Item<'a>)>, Functi
 }
 
 /// The first of the elements that no other one beats.
-fn best<'a>(keyed: Vec<(Key, Item<'a>)>, wanted: Ordering) -> Value {
+fn best(keyed: Vec<(Key, Item<'_>)>, wanted: Ordering) -> Value {
     let mut keyed = keyed.into_iter();
     let Some(mut best) = keyed.next() else { return Value::NULL };
     for next in keyed {
@@ -107,9 +114,15 @@ fn best_by(call: &mut Call<'_, '_, '_>, wanted: Ordering) -> Outcome {
         let key = match (key, keyed.first()) {
             (Some(key), Some((first, _))) if key.same_kind(first) => key,
             (Some(key), None) => key,
-            (_, Some((Key::Number(_), _))) => return Err(FunctionError::message("invalid type, must be number")),
-            (_, Some((Key::String(_), _))) => return Err(FunctionError::message("invalid type, must be string")),
-            (None, None) => return Err(FunctionError::message("invalid type, must be number of string")),
+            (_, Some((Key::Number(_), _))) => {
+                return Err(FunctionError::message("invalid type, must be number"));
+            }
+            (_, Some((Key::String(_), _))) => {
+                return Err(FunctionError::message("invalid type, must be string"));
+            }
+            (None, None) => {
+                return Err(FunctionError::message("invalid type, must be number of string"));
+            }
         };
         keyed.push((key, item));
     }
@@ -131,7 +144,9 @@ fn sort_by(call: &mut Call<'_, '_, '_>) -> Outcome {
             (Ok(item), first) => match (Key::of(&item), first) {
                 (Some(key), Some((first, _))) if key.same_kind(first) => key,
                 (Some(key), None) => key,
-                (None, None) => return Err(FunctionError::message("invalid type, must be number of string")),
+                (None, None) => {
+                    return Err(FunctionError::message("invalid type, must be number of string"));
+                }
                 (_, Some(_)) => return Err(FunctionError::message("error in sort_by comparison")),
             },
             (Err(EvaluateError::UnknownKey { .. }), None) => {
