@@ -59,12 +59,15 @@ impl Prover {
             (_, Some(Err(cause))) => ProofStep::Done(Proof {
                 outcome: Outcome::Undetermined(cause.clone()),
                 leaves: Vec::new(),
+                looked: Vec::new(),
             }),
             (_, Some(Ok(_))) => ProofStep::Done(Proof {
                 outcome: Outcome::Refuted(Refusal {
                     candidates: vec![("".into(), RefusedBecause::NothingFound)],
+                    ..Refusal::default()
                 }),
                 leaves: Vec::new(),
+                looked: Vec::new(),
             }),
         }
     }
