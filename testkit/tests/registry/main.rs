@@ -3,6 +3,7 @@
 
 mod auth;
 mod raw;
+mod tls;
 
 use std::time::{Duration, Instant};
 
