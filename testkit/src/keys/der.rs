@@ -53,3 +53,19 @@ pub(super) fn inside_spki(der: &[u8]) -> Option<&[u8]> {
     let (tag, content, _) = element(rest)?;
     if tag == 0x03 { content.strip_prefix(&[0]) } else { None }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_unwrapped_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+            for inner in [inside_pkcs8(&bytes), inside_spki(&bytes)].into_iter().flatten() {
+                prop_assert!(inner.len() < bytes.len());
+            }
+        }
+    }
+}

@@ -220,6 +220,8 @@ pub(crate) fn encode(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn check(path: &str, expected: Class, repository: Option<&str>) {
@@ -270,5 +272,21 @@ mod tests {
             pairs("a=%zz&b=%2&c=%41+b&d"),
             [("a", "%zz"), ("b", "%2"), ("c", "A b"), ("d", "")].map(|(a, b)| (a.into(), b.into()))
         );
+    }
+
+    proptest! {
+        #[test]
+        fn any_path_and_any_query_is_taken_apart(text in ".{0,80}") {
+            let route = Route::parse(&text);
+            prop_assert_eq!(route.repository().is_none(), matches!(route.class(), Class::Base | Class::Token | Class::Catalog | Class::Other));
+            pairs(&text);
+        }
+
+        #[test]
+        fn what_is_encoded_is_decoded_to_the_same(name in ".{0,20}", value in ".{0,20}") {
+            prop_assume!(!name.is_empty() || !value.is_empty());
+            let query = format!("{}={}", encode(&name), encode(&value));
+            prop_assert_eq!(pairs(&query), [(name, value)]);
+        }
     }
 }

@@ -574,6 +574,12 @@ mod faults {
 }
 
 #[test]
+fn a_registry_is_shared_between_threads() {
+    fn shared<T: Send + Sync + 'static>(_: &T) {}
+    shared(&start());
+}
+
+#[test]
 fn a_thousand_simultaneous_requests_are_answered() {
     let registry = start();
     push(&registry, "a", "v1", None);
