@@ -237,7 +237,7 @@ impl KeyPair {
         Ok(pair.sign(&SystemRandom::new(), message)?.as_ref().to_vec())
     }
 
-    /// // SPEC: RFC 8032 section 5.1, Ed25519ph. aws-lc-rs does not have it.
+    // SPEC: RFC 8032 section 5.1, Ed25519ph. aws-lc-rs does not have it.
     fn sign_prehashed(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
         let seed = der::inside_pkcs8(&self.0.pkcs8)
             .and_then(|octets| octets.last_chunk())

@@ -1,6 +1,6 @@
 //! Who may do what: nobody asked, passwords with every request, or tokens of a token service.
-//!
-//! // SPEC: distribution "Token Authentication Specification" and "OAuth2 Token Authentication"; RFC 7617; RFC 6750.
+
+// SPEC: distribution "Token Authentication Specification" and "OAuth2 Token Authentication"; RFC 7617; RFC 6750.
 
 mod token;
 

@@ -117,8 +117,7 @@ impl Route {
 }
 
 /// Whether `name` is a repository name.
-///
-/// // SPEC: OCI distribution 1.1, "Pulling manifests": `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(\/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*`.
+// SPEC: OCI distribution 1.1, "Pulling manifests": `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(\/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*`.
 pub(crate) fn is_repository(name: &str) -> bool {
     name.len() <= 255 && name.split('/').all(is_component)
 }
@@ -148,8 +147,7 @@ fn is_component(component: &str) -> bool {
 }
 
 /// Whether `tag` is a tag.
-///
-/// // SPEC: OCI distribution 1.1, "Pulling manifests": `[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}`.
+// SPEC: OCI distribution 1.1, "Pulling manifests": `[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}`.
 pub(crate) fn is_tag(tag: &str) -> bool {
     tag.len() <= 128
         && tag.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
