@@ -1,6 +1,4 @@
 //! Laws of the evaluator over generated expressions.
-#![expect(clippy::unwrap_used, reason = "test code")]
-
 use proptest::prelude::*;
 use sigward_document::{Root, Value, parse_json};
 use sigward_jmespath::{
