@@ -8,17 +8,23 @@
 //! Nothing here reads a file, a clock or the environment, and no input makes it panic: every parser has caps.
 
 pub mod deserialize;
+pub mod duration;
 pub mod json;
+pub mod patch;
 pub mod pointer;
 pub mod print;
+pub mod quantity;
 pub mod scope;
 pub mod serialize;
 pub mod value;
+pub mod wildcard;
 pub mod written;
 
 pub use deserialize::{FieldError, from_value, from_value_noting_unknown};
+pub use duration::GoDuration;
 pub use json::{Limits, parse_json, parse_json_strict, parse_json_with};
 pub use print::Escape;
+pub use quantity::Quantity;
 pub use scope::{Frame, Root, Scope};
 pub use serialize::{ToValueError, to_value};
 pub use smol_str::SmolStr;
