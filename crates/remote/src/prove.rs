@@ -68,7 +68,7 @@ async fn drive(
 fn undetermined(kind: CauseKind, place: &str, said: &'static str) -> Proof {
     let said = Some(SmolStr::new_static(said));
     let cause = Cause { kind, place: place.into(), said };
-    Proof { outcome: Outcome::Undetermined(cause), leaves: Vec::new() }
+    Proof::undetermined(cause)
 }
 
 /// A leaf that was proved, and where. The place of its signatures is part of the key, so that a
