@@ -8,6 +8,7 @@ pub mod compile;
 pub mod decision;
 pub mod evaluate;
 pub mod fact;
+pub mod functions;
 pub mod pin;
 pub mod request;
 pub mod resolve;
