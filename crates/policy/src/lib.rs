@@ -11,6 +11,7 @@ mod context;
 pub mod decision;
 pub mod evaluate;
 pub mod fact;
+pub mod functions;
 mod gap;
 mod images;
 mod matching;
