@@ -82,6 +82,10 @@ impl Inner {
         progress: &Progress,
     ) -> Result<Answer, FetchError> {
         let host = &question.location.host;
+        if !question.location.is_valid() {
+            let place = place_in_location(&question.location, &question.rest);
+            return Err(FetchError::Malformed { place, what: Malformed::Name, said: None });
+        }
         let options = &self.exchange.options;
         let loopback = guard::is_loopback(host);
         let plain_allowed =
