@@ -268,6 +268,13 @@ impl Registry {
         proof
     }
 
+    /// Drives one prover to its end, with whatever limits it was given. Nothing is remembered and
+    /// nobody joins: the way of a command line, which wants to see every signature.
+    pub async fn prove_once(&self, prover: Prover, access: &Access) -> Proof {
+        let questions = Questions { registry: self.clone(), access: access.clone() };
+        drive(prover, &questions, &self.inner.proofs.crypto).await
+    }
+
     async fn prove_alone(
         &self,
         image: &DigestReference,

@@ -71,3 +71,35 @@ async fn connections_are_reused() {
     }
     assert!(bench.kit.connections() <= 3, "{}", bench.kit.connections());
 }
+
+/// Counts what it is told.
+#[derive(Debug, Default)]
+struct Counts(std::sync::Mutex<Vec<String>>);
+
+impl sigward_remote::Observer for Counts {
+    fn request(
+        &self,
+        _: &str,
+        operation: sigward_remote::Operation,
+        status: Option<u16>,
+        _: Duration,
+    ) {
+        self.0.lock().unwrap().push(format!("{} {status:?}", operation.as_str()));
+    }
+
+    fn retry(&self, _: &str, operation: sigward_remote::Operation) {
+        self.0.lock().unwrap().push(format!("again {}", operation.as_str()));
+    }
+}
+
+#[tokio::test]
+async fn every_exchange_is_observed() {
+    let bench = Bench::new();
+    let counts = Arc::new(Counts::default());
+    let client = Registry::new(hasty(), Arc::new(NoSecrets), counts.clone()).unwrap();
+    bench.kit.fault(Fault::new(Effect::Status { code: 503, retry_after: None }).times(1));
+    client.resolve_tag(&bench.tag("v1"), &anonymous()).await.unwrap().unwrap();
+    let seen = counts.0.lock().unwrap().clone();
+    // The first exchange is the TLS greeting that a plain registry does not understand.
+    assert_eq!(seen, ["resolve None", "resolve Some(503)", "again resolve", "resolve Some(200)"]);
+}

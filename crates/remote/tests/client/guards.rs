@@ -111,12 +111,31 @@ async fn a_token_realm_at_a_private_address_of_another_host_is_refused() {
 }
 
 #[tokio::test]
+async fn a_token_realm_whose_name_points_inside_is_refused_unless_it_is_listed() {
+    let Some(name) = other_name() else {
+        println!("skipped: this machine has no other name for its loopback address");
+        return;
+    };
+    let kit =
+        KitOptions { auth: bearer(&format!("https://{name}:9/token")), ..KitOptions::default() };
+    let bench = Bench::with(kit, hasty());
+    let error = bench.client.resolve_tag(&bench.tag("v1"), &anonymous()).await.unwrap_err();
+    let guarded = matches!(error, FetchError::Forbidden { guard: Guard::PrivateRealm, .. });
+    assert!(guarded, "{error:?}");
+    let insecure_private_realms = vec![name.into()];
+    let client = client(Options { insecure_private_realms, ..hasty() });
+    let error = client.resolve_tag(&bench.tag("v1"), &anonymous()).await.unwrap_err();
+    assert!(matches!(error, FetchError::Unreachable { .. }), "{error:?}");
+}
+
+#[tokio::test]
 async fn a_realm_that_leaves_https_is_refused() {
     let kit = KitOptions { auth: bearer("http://auth.example/token"), ..KitOptions::default() };
     let bench = Bench::with(kit, hasty());
-    let error = bench.client.resolve_tag(&bench.tag("v1"), &anonymous()).await;
-    // Loopback may use plain HTTP itself, but that is no licence for other hosts by name.
-    assert!(error.is_err(), "{error:?}");
+    let error = bench.client.resolve_tag(&bench.tag("v1"), &anonymous()).await.unwrap_err();
+    // Loopback may be asked by plain HTTP itself; that is no licence for other hosts.
+    let guarded = matches!(error, FetchError::Forbidden { guard: Guard::Downgrade, .. });
+    assert!(guarded, "{error:?}");
 }
 
 #[tokio::test]

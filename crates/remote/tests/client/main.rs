@@ -1,11 +1,6 @@
 //! The registry client against the test registry, and against Debian's when it is named: what it
 //! asks, what it makes of answers, and what it makes of every fault.
-#![expect(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "test code"
-)]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout, reason = "test code")]
 mod auth;
 mod faults;
 mod flights;

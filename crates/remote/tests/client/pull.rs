@@ -1,6 +1,6 @@
 //! Reading what is there, and what is not.
 use super::*;
-use sigward_remote::{FetchError, Malformed};
+use sigward_remote::{FetchError, HostOptions, Malformed};
 use sigward_testkit::{
     keys::{Algorithm, KeyPair},
     registry::{Effect, Fault, Tls},
@@ -236,12 +236,79 @@ async fn tls_is_trusted_by_the_extra_authority_alone() {
 }
 
 #[tokio::test]
+async fn certificates_are_only_skipped_by_an_explicit_switch() {
+    let kit = KitOptions { tls: Tls::Server, ..KitOptions::default() };
+    let bench = Bench::with(kit, hasty());
+    let ca = vec![bench.kit.ca_pem().unwrap().into_bytes()];
+    let settings = |skip, name: Option<&str>| HostOptions {
+        insecure_skip_tls_verify: skip,
+        server_name: name.map(Into::into),
+        ..HostOptions::default()
+    };
+    for (trusted, everywhere, works) in [
+        (false, settings(false, None), false),
+        (false, settings(true, None), true),
+        (true, settings(false, Some("localhost")), true),
+        (true, settings(false, Some("other.example")), false),
+    ] {
+        let extra_ca_pem = if trusted { ca.clone() } else { Vec::new() };
+        let client = client(Options { extra_ca_pem, everywhere, ..hasty() });
+        let found = client.resolve_tag(&bench.tag("v1"), &anonymous()).await;
+        assert_eq!(found.is_ok(), works, "{trusted} {found:?}");
+    }
+}
+
+/// What a proxy on loopback hears first when a tag of `r.example` is resolved; nothing when it is
+/// not asked.
+async fn heard_by_proxy(no_proxy: Option<&str>) -> Option<String> {
+    use tokio::io::AsyncReadExt as _;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let proxy = format!("http://{}", listener.local_addr().unwrap());
+    let client = client(Options {
+        proxies: Proxies::Explicit {
+            http: None,
+            https: Some(proxy),
+            no_proxy: no_proxy.map(Into::into),
+        },
+        attempts: 1,
+        ..hasty()
+    });
+    let tag = TagReference { repository: "r.example.invalid/app".into(), tag: "v1".into() };
+    let asking = tokio::spawn(async move { client.resolve_tag(&tag, &anonymous()).await });
+    let hearing = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut head = [0; 64];
+        let length = stream.read(&mut head).await.unwrap();
+        String::from_utf8_lossy(&head[..length]).into_owned()
+    };
+    let heard = tokio::time::timeout(Duration::from_millis(500), hearing).await.ok();
+    asking.await.unwrap().unwrap_err();
+    heard
+}
+
+#[tokio::test]
+async fn a_proxy_is_asked_for_a_tunnel_unless_the_host_is_excepted() {
+    let heard = heard_by_proxy(None).await.unwrap();
+    assert!(heard.starts_with("CONNECT r.example.invalid:443 "), "{heard}");
+    assert_eq!(heard_by_proxy(Some(".example.invalid")).await, None);
+}
+
+#[tokio::test]
+async fn loopback_is_never_asked_through_a_proxy() {
+    let bench = Bench::new();
+    let nobody = Some("http://127.0.0.1:9".to_owned());
+    let proxies = Proxies::Explicit { http: nobody.clone(), https: nobody, no_proxy: None };
+    let client = client(Options { proxies, ..hasty() });
+    assert!(client.resolve_tag(&bench.tag("v1"), &anonymous()).await.unwrap().is_some());
+}
+
+#[tokio::test]
 async fn a_client_certificate_is_shown_to_the_host_it_was_given_for() {
     let kit = KitOptions { tls: Tls::Mutual, ..KitOptions::default() };
     let mut bench = Bench::with(kit, hasty());
     let ca = bench.kit.ca_pem().unwrap().into_bytes();
     let identity = bench.kit.client_identity("tester").unwrap().unwrap();
-    let settings = sigward_remote::HostOptions {
+    let settings = HostOptions {
         client_identity_pem: Some((
             identity.certificate_pem.clone().into_bytes(),
             sigward_remote::Secret::new(identity.key_pem.clone().into_bytes()),
