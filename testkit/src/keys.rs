@@ -17,8 +17,9 @@ use aws_lc_rs::{
     },
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use ed25519_dalek::{Digest as _, Sha512, SigningKey};
 
-use crate::digest;
+use crate::{digest, tls::TlsError};
 
 /// The kind of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,8 +49,8 @@ impl Algorithm {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Scheme {
-    /// What cosign 3 does by default: SHA-256, -384 or -512 by the size of the curve, ECDSA signatures in DER, RSA as PKCS#1 v1.5
-    /// with SHA-256, and pure Ed25519.
+    /// What suits the key: SHA-256, -384 or -512 by the size of the curve, ECDSA signatures in DER, RSA as PKCS#1 v1.5 with
+    /// SHA-256, and pure Ed25519. cosign 3 does the same by default, except that it signs images with Ed25519ph.
     #[default]
     Default,
     /// SHA-256 whatever the curve, as cosign 2 does. Not for P-384, for want of an implementation.
@@ -60,6 +61,8 @@ pub enum Scheme {
     RsaPssSha256,
     /// ECDSA as the two numbers side by side instead of DER.
     EcdsaRaw,
+    /// Ed25519 over the SHA-512 of the message (Ed25519ph, no context), as cosign 3 signs images.
+    Ed25519ph,
 }
 
 /// Why there is no key or no signature.
@@ -200,7 +203,7 @@ impl KeyPair {
         digest::sha256_hex(&self.0.spki)
     }
 
-    /// Signs `message` as cosign 3 does by default.
+    /// Signs `message` by [`Scheme::Default`].
     pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
         self.sign_by(Scheme::Default, message)
     }
@@ -213,24 +216,41 @@ impl KeyPair {
                 Scheme::Default | Scheme::Sha256 => &signature::RSA_PKCS1_SHA256,
                 Scheme::RsaSha512 => &signature::RSA_PKCS1_SHA512,
                 Scheme::RsaPssSha256 => &signature::RSA_PSS_SHA256,
-                Scheme::EcdsaRaw => return Err(wrong),
+                Scheme::EcdsaRaw | Scheme::Ed25519ph => return Err(wrong),
             };
             let mut bytes = vec![0; pair.public_modulus_len()];
             pair.sign(padding, &SystemRandom::new(), message, &mut bytes)?;
             return Ok(bytes);
         }
         if self.0.algorithm == Algorithm::Ed25519 {
-            if !matches!(scheme, Scheme::Default | Scheme::Sha256) {
-                return Err(wrong);
-            }
-            return Ok(Ed25519KeyPair::from_pkcs8_maybe_unchecked(&self.0.pkcs8)?
-                .sign(message)
-                .as_ref()
-                .to_vec());
+            return match scheme {
+                Scheme::Default | Scheme::Sha256 => {
+                    let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(&self.0.pkcs8)?;
+                    Ok(pair.sign(message).as_ref().to_vec())
+                }
+                Scheme::Ed25519ph => self.sign_prehashed(message),
+                Scheme::RsaSha512 | Scheme::RsaPssSha256 | Scheme::EcdsaRaw => Err(wrong),
+            };
         }
         let kind = curve(self.0.algorithm, scheme).ok_or(wrong)?;
         let pair = EcdsaKeyPair::from_pkcs8(kind, &self.0.pkcs8)?;
         Ok(pair.sign(&SystemRandom::new(), message)?.as_ref().to_vec())
+    }
+
+    // SPEC: RFC 8032 section 5.1, Ed25519ph. aws-lc-rs does not have it.
+    fn sign_prehashed(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
+        let seed = der::inside_pkcs8(&self.0.pkcs8)
+            .and_then(|octets| octets.last_chunk())
+            .ok_or(KeyError::NoKey)?;
+        let hash = Sha512::new_with_prefix(message);
+        let signature =
+            SigningKey::from_bytes(seed).sign_prehashed(hash, None).map_err(|_| KeyError::NoKey)?;
+        Ok(signature.to_bytes().to_vec())
+    }
+
+    /// A certificate over this key, signed by itself, PEM: a certificate in place of a key.
+    pub fn certificate_pem(&self, name: &str) -> Result<String, TlsError> {
+        crate::tls::self_signed(&self.private_pem(), name)
     }
 }
 
@@ -298,6 +318,36 @@ mod tests {
             pair.sign_by(Scheme::Sha256, b""),
             Err(KeyError::WrongScheme(Algorithm::EcdsaP384, Scheme::Sha256))
         );
+    }
+
+    #[test]
+    fn ed25519ph_signs_the_hash_and_is_not_pure_ed25519() {
+        let pair = KeyPair::shared(Algorithm::Ed25519).unwrap();
+        let signature = pair.sign_by(Scheme::Ed25519ph, b"message").unwrap();
+        let public: &[u8; 32] = der::inside_spki(pair.spki_der()).unwrap().try_into().unwrap();
+        let key = ed25519_dalek::VerifyingKey::from_bytes(public).unwrap();
+        let parsed = ed25519_dalek::Signature::from_slice(&signature).unwrap();
+        assert!(key.verify_prehashed(Sha512::new_with_prefix(b"message"), None, &parsed).is_ok());
+        assert!(
+            UnparsedPublicKey::new(&signature::ED25519, pair.spki_der())
+                .verify(b"message", &signature)
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn a_certificate_holds_the_key() {
+        for algorithm in Algorithm::QUICK.into_iter().chain([Algorithm::Rsa2048]) {
+            let pair = KeyPair::shared(algorithm).unwrap();
+            let pem = pair.certificate_pem("me").unwrap();
+            let der = STANDARD
+                .decode(pem.lines().filter(|line| !line.starts_with('-')).collect::<String>())
+                .unwrap();
+            assert!(
+                der.windows(pair.spki_der().len()).any(|window| window == pair.spki_der()),
+                "{algorithm:?}"
+            );
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@
 pub mod deserialize;
 pub mod duration;
 pub mod json;
+pub mod patch;
 pub mod pointer;
 pub mod print;
 pub mod quantity;

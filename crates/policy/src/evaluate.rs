@@ -6,6 +6,8 @@ mod candidate;
 mod finish;
 mod run;
 
+pub(crate) use candidate::envelope;
+
 use crate::{
     decision::{Decision, RuleOutcome},
     fact::{Facts, Fetch},

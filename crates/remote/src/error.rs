@@ -310,7 +310,7 @@ impl FetchError {
                     || because.to_smolstr(),
                     |source| format_smolstr!("{because}: {}", innermost(source)),
                 );
-                (CauseKind::Unavailable, Some(clean(&words)))
+                (CauseKind::Unreachable, Some(clean(&words)))
             }
             Self::TimedOut { last, .. } => (CauseKind::TimedOut, last.clone()),
             Self::Deadline { last, .. } => (CauseKind::Deadline, last.clone()),

@@ -8,6 +8,7 @@ pub mod admit;
 mod guard;
 pub mod listen;
 pub mod metrics;
+mod metrics_page;
 mod policy_review;
 mod respond;
 pub mod review;
@@ -26,6 +27,7 @@ use sigward_policy::{
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 pub use listen::{Running, ServeError, serve};
+pub use metrics_page::serve_metrics;
 
 /// What the webhook answers with, handed in by the binary: this crate knows no cluster and no registry.
 pub struct Parts {

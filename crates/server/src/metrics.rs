@@ -210,12 +210,14 @@ fn cause_label(kind: CauseKind) -> &'static str {
         CauseKind::Denied => "denied",
         CauseKind::Throttled { .. } => "throttled",
         CauseKind::Unavailable => "unavailable",
+        CauseKind::Unreachable => "unreachable",
         CauseKind::TimedOut => "timed_out",
         CauseKind::Malformed => "malformed",
         CauseKind::TooLarge => "too_large",
         CauseKind::Deadline => "deadline",
         CauseKind::Budget => "budget",
         CauseKind::Forbidden => "forbidden",
+        CauseKind::TrustUnavailable => "trust_unavailable",
     }
 }
 

@@ -13,6 +13,10 @@ pub(crate) fn text(status: StatusCode, body: impl Into<String>) -> Reply {
     with(status, "text/plain; charset=utf-8", Bytes::from(body.into()))
 }
 
+pub(crate) fn open_metrics(text: String) -> Reply {
+    with(StatusCode::OK, "application/openmetrics-text; version=1.0.0; charset=utf-8", text.into())
+}
+
 /// Turned away for load: the API server applies its own failure policy.
 pub(crate) fn overloaded(limit: usize) -> Reply {
     let mut reply = text(

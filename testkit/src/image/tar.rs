@@ -1,8 +1,7 @@
 //! A tar archive with one file and a gzip stream around it, made without a compressor so that the bytes never change.
 
 /// A tar archive that holds one file, owned by root, from 1970.
-///
-/// // SPEC: POSIX.1-2017 `pax`, "ustar Interchange Format".
+// SPEC: POSIX.1-2017 `pax`, "ustar Interchange Format".
 pub(super) fn archive(name: &str, content: &[u8]) -> Vec<u8> {
     let mut header = Vec::with_capacity(512);
     let mut field = |text: &str, width: usize| {
@@ -37,8 +36,7 @@ pub(super) fn archive(name: &str, content: &[u8]) -> Vec<u8> {
 }
 
 /// A gzip stream of stored blocks.
-///
-/// // SPEC: RFC 1952 section 2.3, RFC 1951 section 3.2.4.
+// SPEC: RFC 1952 section 2.3, RFC 1951 section 3.2.4.
 pub(super) fn gzip(content: &[u8]) -> Vec<u8> {
     // Magic, deflate, no flags, no time, no extra flags, unknown system.
     let mut stream = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
@@ -60,7 +58,7 @@ pub(super) fn gzip(content: &[u8]) -> Vec<u8> {
     stream
 }
 
-/// // SPEC: RFC 1952 section 8, bit by bit: images here are a few hundred bytes.
+// SPEC: RFC 1952 section 8, bit by bit: images here are a few hundred bytes.
 fn crc32(bytes: &[u8]) -> u32 {
     let mut sum = u32::MAX;
     for &byte in bytes {

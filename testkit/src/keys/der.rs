@@ -3,8 +3,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 /// PEM with lines of 64 characters and a newline at the end.
-///
-/// // SPEC: RFC 7468 section 2.
+// SPEC: RFC 7468 section 2.
 pub(super) fn pem(label: &str, der: &[u8]) -> String {
     let mut text = format!("-----BEGIN {label}-----\n");
     for (place, character) in STANDARD.encode(der).chars().enumerate() {
@@ -35,8 +34,7 @@ fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
 }
 
 /// The private key inside PKCS#8: the octet string after version and algorithm.
-///
-/// // SPEC: RFC 5208 section 5.
+// SPEC: RFC 5208 section 5.
 pub(super) fn inside_pkcs8(der: &[u8]) -> Option<&[u8]> {
     let (_, sequence, _) = element(der)?;
     let (_, _, rest) = element(sequence)?;
@@ -45,11 +43,26 @@ pub(super) fn inside_pkcs8(der: &[u8]) -> Option<&[u8]> {
 }
 
 /// The public key inside a SubjectPublicKeyInfo: the bit string after the algorithm, without its count of unused bits.
-///
-/// // SPEC: RFC 5280 section 4.1.
+// SPEC: RFC 5280 section 4.1.
 pub(super) fn inside_spki(der: &[u8]) -> Option<&[u8]> {
     let (_, sequence, _) = element(der)?;
     let (_, _, rest) = element(sequence)?;
     let (tag, content, _) = element(rest)?;
     if tag == 0x03 { content.strip_prefix(&[0]) } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_unwrapped_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+            for inner in [inside_pkcs8(&bytes), inside_spki(&bytes)].into_iter().flatten() {
+                prop_assert!(inner.len() < bytes.len());
+            }
+        }
+    }
 }

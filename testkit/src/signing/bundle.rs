@@ -124,8 +124,9 @@ pub fn referrer(
 }
 
 /// The tag under which referrers are listed where there is no referrers API: `sha256-HEX`.
-///
-/// // SPEC: OCI distribution 1.1, "Referrers Tag Schema".
+// SPEC: OCI distribution 1.1, "Referrers Tag Schema".
 pub fn fallback_tag(digest: &str) -> String {
-    digest.replacen(':', "-", 1).chars().take(32 + 1 + 64).collect()
+    let (algorithm, hex) = digest.split_once(':').unwrap_or((digest, ""));
+    let cut = |text: &str, length: usize| text.chars().take(length).collect::<String>();
+    format!("{}-{}", cut(algorithm, 32), cut(hex, 64))
 }

@@ -51,8 +51,7 @@ fn parts(digest: &str) -> (&str, &str) {
 }
 
 /// What is signed of an envelope.
-///
-/// // SPEC: DSSE 1.0, "Signature Definition": `DSSEv1 SP LEN(type) SP type SP LEN(body) SP body`.
+// SPEC: DSSE 1.0, "Signature Definition": `DSSEv1 SP LEN(type) SP type SP LEN(body) SP body`.
 pub fn pre_authentication_encoding(payload_type: &str, payload: &[u8]) -> Vec<u8> {
     let mut bytes =
         format!("DSSEv1 {} {payload_type} {} ", payload_type.len(), payload.len()).into_bytes();

@@ -4,9 +4,13 @@ use crate::{
     der::{self, Reader},
     encoding::{encode_base64, hex, sha256},
 };
-use aws_lc_rs::signature::{self as crypto, UnparsedPublicKey, VerificationAlgorithm};
+use aws_lc_rs::{
+    digest,
+    signature::{self as crypto, UnparsedPublicKey, VerificationAlgorithm},
+};
 use ed25519_dalek::{Digest as _, Sha512, VerifyingKey};
 use smol_str::SmolStr;
+use std::borrow::Cow;
 
 /// Most keys that are read from one text.
 pub const MAX_KEYS: usize = 64;
@@ -147,6 +151,35 @@ impl PublicKey {
         }
     }
 
+    /// Checks a signature over bytes of which only the SHA-256 hash is at hand: ECDSA and RSA with
+    /// that hash. Ed25519 and other hashes need the bytes.
+    pub fn verify_sha256(
+        &self,
+        hash: &[u8; 32],
+        signature: &[u8],
+    ) -> Result<(), SignatureMismatch> {
+        let parts = parts(&self.0).map_err(|_| SignatureMismatch)?;
+        let candidates: &[&'static dyn VerificationAlgorithm] = match parts.algorithm {
+            Algorithm::EcdsaP256 => &[&crypto::ECDSA_P256_SHA256_ASN1],
+            Algorithm::EcdsaP384 => &[&crypto::ECDSA_P384_SHA256_ASN1],
+            Algorithm::EcdsaP521 => &[&crypto::ECDSA_P521_SHA256_ASN1],
+            Algorithm::Rsa { .. } => {
+                &[&crypto::RSA_PKCS1_2048_8192_SHA256, &crypto::RSA_PSS_2048_8192_SHA256]
+            }
+            Algorithm::Ed25519 => &[],
+        };
+        let hash = digest::Digest::import_less_safe(hash, &digest::SHA256)
+            .map_err(|_| SignatureMismatch)?;
+        let signature = as_der(parts.algorithm, signature)?;
+        for algorithm in candidates {
+            let key = UnparsedPublicKey::new(*algorithm, parts.key);
+            if key.verify_digest(&hash, &signature).is_ok() {
+                return Ok(());
+            }
+        }
+        Err(SignatureMismatch)
+    }
+
     /// Checks a signature over `message` in each sound combination of this key and a hash: ECDSA
     /// with SHA-256, SHA-384 or SHA-512 (DER, or the two numbers side by side), RSA PKCS#1 v1.5 and
     /// PSS with the same three, Ed25519 pure and prehashed.
@@ -183,16 +216,9 @@ impl PublicKey {
             ],
             Algorithm::Ed25519 => return verify_ed25519(parts.key, message, signature),
         };
-        let rewritten;
-        let signature = match field_bytes(parts.algorithm) {
-            Some(field) if ecdsa_fits(signature, field).is_none() => {
-                rewritten = ecdsa_from_raw(signature, field).ok_or(SignatureMismatch)?;
-                rewritten.as_slice()
-            }
-            _ => signature,
-        };
+        let signature = as_der(parts.algorithm, signature)?;
         for algorithm in candidates {
-            if UnparsedPublicKey::new(*algorithm, parts.key).verify(message, signature).is_ok() {
+            if UnparsedPublicKey::new(*algorithm, parts.key).verify(message, &signature).is_ok() {
                 return Ok(());
             }
         }
@@ -266,6 +292,16 @@ pub(super) fn ec_spki(curve: &[u8], point: &[u8]) -> Vec<u8> {
 pub(super) fn ed25519_spki(key: &[u8]) -> Vec<u8> {
     let identifier = der::sequence(&[&der::element(der::OID, OID_ED25519)]);
     der::sequence(&[&identifier, &der::bit_string(key)])
+}
+
+/// A signature as the library wants it: ECDSA's two numbers side by side become DER.
+fn as_der(algorithm: Algorithm, signature: &[u8]) -> Result<Cow<'_, [u8]>, SignatureMismatch> {
+    match field_bytes(algorithm) {
+        Some(field) if ecdsa_fits(signature, field).is_none() => {
+            ecdsa_from_raw(signature, field).map(Cow::Owned).ok_or(SignatureMismatch)
+        }
+        _ => Ok(Cow::Borrowed(signature)),
+    }
 }
 
 /// `Some` when it is DER of two positive numbers that fit the field.
