@@ -30,8 +30,7 @@ pub fn hex(bytes: &[u8]) -> String {
 }
 
 /// Whether `text` has the shape of a digest: a known algorithm and as many lower-case hexadecimal digits as it yields.
-///
-/// // SPEC: OCI image specification 1.1, descriptor, "Digests": sha256 and sha512 are the registered algorithms.
+// SPEC: OCI image specification 1.1, descriptor, "Digests": sha256 and sha512 are the registered algorithms.
 pub fn is_digest(text: &str) -> bool {
     let Some((algorithm, hex)) = text.split_once(':') else { return false };
     let length = match algorithm {

@@ -3,6 +3,10 @@
 //! Everything here is a second implementation on purpose: it shares no code with the crates that it helps to test, so that an
 //! error in one of them cannot hide behind the same error in the other.
 
+pub mod artifact;
 pub mod digest;
+pub mod image;
+pub mod keys;
 pub mod registry;
+pub mod signing;
 pub mod tls;

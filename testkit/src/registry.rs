@@ -196,6 +196,11 @@ impl Registry {
         self.server.state.set_referrers_api(on);
     }
 
+    /// Whether the referrers API is there.
+    pub fn has_referrers_api(&self) -> bool {
+        self.server.state.referrers_api()
+    }
+
     // Content.
 
     /// Puts a blob in and returns its digest.

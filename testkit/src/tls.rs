@@ -135,3 +135,13 @@ impl Authority {
         Ok(Arc::new(config))
     }
 }
+
+/// A certificate `CN=name` over the key in `pkcs8_pem`, signed by that key and good for signing code.
+pub(crate) fn self_signed(pkcs8_pem: &str, name: &str) -> Result<String, TlsError> {
+    let key = KeyPair::from_pem(pkcs8_pem).map_err(TlsError::from)?;
+    let mut params = CertificateParams::new(Vec::new()).map_err(TlsError::from)?;
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.insert_extended_key_usage(ExtendedKeyUsagePurpose::CodeSigning);
+    Ok(params.self_signed(&key).map_err(TlsError::from)?.pem())
+}

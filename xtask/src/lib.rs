@@ -5,8 +5,10 @@
     reason = "chores speak to the person who runs them"
 )]
 
+pub mod ci;
 pub mod cluster;
 pub mod deny;
+pub mod e2e;
 pub mod layers;
 pub mod peers;
 pub mod process;

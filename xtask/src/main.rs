@@ -12,7 +12,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use sigward_xtask::cluster::{self, Cluster};
 use sigward_xtask::peers::{self, Readiness};
-use sigward_xtask::{deny, layers, tidy, workspace};
+use sigward_xtask::{ci, deny, e2e, layers, tidy, workspace};
 
 /// Chores of the project.
 #[derive(Debug, Parser)]
@@ -24,6 +24,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Chore {
+    /// Run everything that a change must pass
+    Ci,
     /// Check that no crate sees what is behind its walls
     Layers,
     /// Check files, documents and dependencies against the rules of the house
@@ -37,6 +39,20 @@ enum Chore {
         /// Let it install etcd and docker-registry from Debian
         #[arg(long)]
         install: bool,
+    },
+    /// Run the end-to-end cases with real peers
+    E2e {
+        /// Only cases whose names contain one of these
+        filters: Vec<String>,
+        /// Use the release build of sigward
+        #[arg(long)]
+        release: bool,
+        /// Print names and claims, run nothing
+        #[arg(long)]
+        list: bool,
+        /// Keep the folders of cases that passed
+        #[arg(long)]
+        keep: bool,
     },
     /// Start, stop or enter a control plane on loopback
     Cluster {
@@ -71,6 +87,7 @@ fn main() -> ExitCode {
 
 fn run(chore: &Chore) -> Result<ExitCode> {
     match chore {
+        Chore::Ci => Ok(if ci::run()? { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
         Chore::Layers => Ok(report("layers", &layers::check()?)),
         Chore::Tidy => Ok(report("tidy", &tidy::check()?)),
         Chore::Deny => deny::check().map(|()| ExitCode::SUCCESS),
@@ -82,6 +99,21 @@ fn run(chore: &Chore) -> Result<ExitCode> {
                 Readiness::Missing(missing) => return Ok(peers::skip("peers", &missing)?.into()),
             }
             Ok(ExitCode::SUCCESS)
+        }
+        Chore::E2e { filters, release, list, keep } => {
+            let options = e2e::Options {
+                filters: filters.clone(),
+                release: *release,
+                list: *list,
+                keep: *keep,
+            };
+            match peers::prepare(peers::END_TO_END, workspace::in_ci())? {
+                Readiness::Ready(peers) => {
+                    let summary = e2e::run(peers, &options)?;
+                    Ok(if summary.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+                }
+                Readiness::Missing(missing) => Ok(peers::skip("e2e", &missing)?.into()),
+            }
         }
         Chore::Cluster { verb, dir } => {
             let dir = dir.clone().unwrap_or_else(|| workspace::root().join("target/cluster"));

@@ -14,8 +14,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// An error of the distribution API: code, status and message belong together.
-///
-/// // SPEC: OCI distribution 1.1, "Error Codes". COMPAT note: statuses and messages are those of distribution 2.8.
+// SPEC: OCI distribution 1.1, "Error Codes"; statuses and messages as distribution 2.8 has them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Code {
     BlobUnknown,

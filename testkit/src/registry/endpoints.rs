@@ -1,6 +1,6 @@
 //! The endpoints of the distribution API over the store.
-//!
-//! // SPEC: OCI distribution 1.1, "API": every endpoint of the table, plus `_catalog` of Docker's API v2.
+
+// SPEC: OCI distribution 1.1, "API": every endpoint of the table, plus `_catalog` of Docker's API v2.
 
 mod blobs;
 mod lists;

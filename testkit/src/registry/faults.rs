@@ -323,6 +323,8 @@ fn append(answer: &mut Answer, name: &str, value: &str) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -354,5 +356,25 @@ mod tests {
             "/v2/",
             Class::Base
         ));
+    }
+
+    proptest! {
+        #[test]
+        fn stars_agree_with_a_slow_matcher(pattern in "[ab*]{0,8}", text in "[ab]{0,10}") {
+            let mut reachable = vec![false; text.len() + 1];
+            reachable[0] = true;
+            for symbol in pattern.bytes() {
+                let mut next = vec![false; text.len() + 1];
+                for place in 0..=text.len() {
+                    if symbol == b'*' {
+                        next[place] = reachable[..=place].contains(&true);
+                    } else if place > 0 {
+                        next[place] = reachable[place - 1] && text.as_bytes()[place - 1] == symbol;
+                    }
+                }
+                reachable = next;
+            }
+            prop_assert_eq!(glob(&pattern, &text), reachable[text.len()]);
+        }
     }
 }

@@ -117,8 +117,7 @@ impl Route {
 }
 
 /// Whether `name` is a repository name.
-///
-/// // SPEC: OCI distribution 1.1, "Pulling manifests": `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(\/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*`.
+// SPEC: OCI distribution 1.1, "Pulling manifests": `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(\/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*`.
 pub(crate) fn is_repository(name: &str) -> bool {
     name.len() <= 255 && name.split('/').all(is_component)
 }
@@ -148,8 +147,7 @@ fn is_component(component: &str) -> bool {
 }
 
 /// Whether `tag` is a tag.
-///
-/// // SPEC: OCI distribution 1.1, "Pulling manifests": `[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}`.
+// SPEC: OCI distribution 1.1, "Pulling manifests": `[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}`.
 pub(crate) fn is_tag(tag: &str) -> bool {
     tag.len() <= 128
         && tag.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
@@ -220,6 +218,8 @@ pub(crate) fn encode(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn check(path: &str, expected: Class, repository: Option<&str>) {
@@ -270,5 +270,21 @@ mod tests {
             pairs("a=%zz&b=%2&c=%41+b&d"),
             [("a", "%zz"), ("b", "%2"), ("c", "A b"), ("d", "")].map(|(a, b)| (a.into(), b.into()))
         );
+    }
+
+    proptest! {
+        #[test]
+        fn any_path_and_any_query_is_taken_apart(text in ".{0,80}") {
+            let route = Route::parse(&text);
+            prop_assert_eq!(route.repository().is_none(), matches!(route.class(), Class::Base | Class::Token | Class::Catalog | Class::Other));
+            pairs(&text);
+        }
+
+        #[test]
+        fn what_is_encoded_is_decoded_to_the_same(name in ".{0,20}", value in ".{0,20}") {
+            prop_assume!(!name.is_empty() || !value.is_empty());
+            let query = format!("{}={}", encode(&name), encode(&value));
+            prop_assert_eq!(pairs(&query), [(name, value)]);
+        }
     }
 }

@@ -3,6 +3,7 @@
 
 mod auth;
 mod raw;
+mod tls;
 
 use std::time::{Duration, Instant};
 
@@ -570,6 +571,12 @@ mod faults {
             (401, 2)
         );
     }
+}
+
+#[test]
+fn a_registry_is_shared_between_threads() {
+    fn shared<T: Send + Sync + 'static>(_: &T) {}
+    shared(&start());
 }
 
 #[test]

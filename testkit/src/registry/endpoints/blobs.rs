@@ -73,8 +73,7 @@ fn span(text: &str, total: usize) -> Option<Result<(usize, usize), ()>> {
 }
 
 /// `POST` to the uploads of a repository: everything at once, a mount, or the start of an upload.
-///
-/// // SPEC: OCI distribution 1.1, "Pushing blobs" and "Mounting a blob from another repository".
+// SPEC: OCI distribution 1.1, "Pushing blobs" and "Mounting a blob from another repository".
 pub(super) async fn start(call: &Call<'_>, repository: &str, body: Incoming) -> Answer {
     if *call.method != Method::POST {
         return unsupported();

@@ -57,7 +57,7 @@ fn linked(answer: Answer, link: Option<String>) -> Answer {
     }
 }
 
-/// // SPEC: OCI distribution 1.1, "Listing Referrers".
+// SPEC: OCI distribution 1.1, "Listing Referrers".
 pub(super) fn referrers(call: &Call<'_>, repository: &str, subject: &str) -> Answer {
     if !call.state.referrers_api() {
         return not_found();

@@ -15,8 +15,7 @@ use crate::{
 };
 
 /// Largest manifest that is taken.
-///
-/// // SPEC: OCI distribution 1.1, "Pushing Manifests": a registry should take at least 4 MiB.
+// SPEC: OCI distribution 1.1, "Pushing Manifests": a registry should take at least 4 MiB.
 const MAX_MANIFEST: usize = 4 * 1024 * 1024;
 const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 
