@@ -25,6 +25,15 @@ pub struct Options {
     pub runs: usize,
     /// Write the table to `docs/benchmarks.md`.
     pub write: bool,
+    /// Leave our own binary out, which saves its release build.
+    pub peers_only: bool,
+}
+
+impl Options {
+    /// The programs that take part.
+    fn columns(&self) -> &'static [Tool] {
+        if self.peers_only { &[Tool::Cosign3, Tool::Cosign2] } else { &COLUMNS }
+    }
 }
 
 /// One line of the table.
@@ -96,7 +105,7 @@ pub fn run(peers: Peers, options: &Options) -> Result<()> {
     writeln!(table, "|---|---|---|---|---|---|---|---|")?;
     for row in ROWS {
         let registry = if row.referrers { &with } else { &without };
-        let figures = measure_row(&world, &scratch, registry, &keys, row, options.runs)?;
+        let figures = measure_row(&world, &scratch, registry, &keys, row, options)?;
         let base =
             figures.first().and_then(|(_, figures)| figures.as_ref()).map(|figures| figures.cost);
         for (tool, figures) in &figures {
@@ -104,7 +113,7 @@ pub fn run(peers: Peers, options: &Options) -> Result<()> {
         }
         eprintln!("{}: done", row.work);
     }
-    table.push_str(&sizes(&world)?);
+    table.push_str(&sizes(&world, options)?);
     print!("{table}");
     if options.write {
         write(&world, &scratch, options, &table)?;
@@ -119,7 +128,7 @@ fn measure_row(
     registry: &Registry,
     keys: &Keys,
     row: &Row,
-    runs: usize,
+    options: &Options,
 ) -> Result<Vec<(Tool, Option<Figures>)>> {
     let name = format!("bench/{}-{}", row.format.name(), if row.by_tag { "tag" } else { "digest" });
     let fresh = || registry::push(&registry.host(), &name, "v1", None);
@@ -128,11 +137,12 @@ fn measure_row(
     let by_digest = image.by_digest();
     let made = signing(row, Tool::Cosign3, keys, &by_digest);
     tools::sign(world, scratch, &made)?.succeeded()?;
-    let mut costs: Vec<Vec<Cost>> = COLUMNS.iter().map(|_| Vec::new()).collect();
-    let mut requests = vec![0; COLUMNS.len()];
+    let columns = options.columns();
+    let mut costs: Vec<Vec<Cost>> = columns.iter().map(|_| Vec::new()).collect();
+    let mut requests = vec![0; columns.len()];
     // The first turn warms the page cache and is not counted.
-    for turn in 0..=runs {
-        for (column, tool) in COLUMNS.iter().enumerate() {
+    for turn in 0..=options.runs {
+        for (column, tool) in columns.iter().enumerate() {
             let target = if row.verb == Verb::Sign { fresh()? } else { image.clone() };
             let command = match command(world, scratch, row, *tool, keys, &target) {
                 Ok(command) => command,
@@ -152,7 +162,7 @@ fn measure_row(
             }
         }
     }
-    Ok(COLUMNS
+    Ok(columns
         .iter()
         .zip(costs.iter().zip(requests))
         .map(|(tool, (costs, requests))| {
@@ -215,9 +225,9 @@ fn line(work: &str, tool: Tool, figures: Option<&Figures>, base: Option<Cost>) -
     )
 }
 
-fn sizes(world: &World) -> Result<String> {
+fn sizes(world: &World, options: &Options) -> Result<String> {
     let mut text = "\n| program | size |\n|---|---|\n".to_owned();
-    for tool in COLUMNS {
+    for &tool in options.columns() {
         let Ok(program) = tool.program(world, &["verify"]) else { continue };
         writeln!(text, "| {} | {:.1} MB |", tool.name(), measure::size(&program)? / 1e6)?;
     }
@@ -234,7 +244,7 @@ fn write(world: &World, scratch: &Scratch, options: &Options, table: &str) -> Re
         date()?
     )?;
     writeln!(text, "Machine: {}.\n", machine())?;
-    for tool in COLUMNS {
+    for &tool in options.columns() {
         if let Ok(program) = tool.program(world, &["version"]) {
             let said = scratch.run(scratch.command(program).arg("version"))?.said();
             let version =

@@ -62,6 +62,9 @@ enum Chore {
         /// Write the table to docs/benchmarks.md
         #[arg(long)]
         write: bool,
+        /// Leave our own binary out, which saves its release build
+        #[arg(long)]
+        peers_only: bool,
     },
     /// Run one program and write down what it cost
     #[command(hide = true)]
@@ -134,10 +137,13 @@ fn run(chore: &Chore) -> Result<ExitCode> {
                 Readiness::Missing(missing) => Ok(peers::skip("e2e", &missing)?.into()),
             }
         }
-        Chore::Bench { runs, write } => {
+        Chore::Bench { runs, write, peers_only } => {
             match peers::prepare(peers::END_TO_END, workspace::in_ci())? {
                 Readiness::Ready(peers) => {
-                    bench::run(peers, &bench::Options { runs: *runs, write: *write })?;
+                    bench::run(
+                        peers,
+                        &bench::Options { runs: *runs, write: *write, peers_only: *peers_only },
+                    )?;
                     Ok(ExitCode::SUCCESS)
                 }
                 Readiness::Missing(missing) => Ok(peers::skip("bench", &missing)?.into()),
