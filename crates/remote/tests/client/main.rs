@@ -1,10 +1,11 @@
 //! The registry client against the test registry, and against Debian's when it is named: what it
 //! asks, what it makes of answers, and what it makes of every fault.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout, reason = "test code")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::expect_used, reason = "test code")]
 mod auth;
 mod faults;
 mod flights;
 mod guards;
+mod proofs;
 mod pull;
 mod push;
 
