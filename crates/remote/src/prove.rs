@@ -6,7 +6,7 @@ use quick_cache::{Weighter, sync::Cache};
 use sigward_oci::{Access, Digest, DigestReference, TagReference};
 use sigward_sigstore::{
     outcome::{Cause, CauseKind, Outcome},
-    prover::{Ask, Evidence, ProofStep, Prover},
+    prover::{Ask, Evidence, Limits, ProofStep, Prover},
     requirement::{Attestor, Requirement, Shows, Timestamp},
     verified::{Proof, Verified},
 };
@@ -256,7 +256,7 @@ impl Registry {
         access: &Access,
         now: Timestamp,
     ) -> Option<Proof> {
-        let mut prover = Prover::new(image.clone(), Arc::clone(requirement), now);
+        let mut prover = self.prover(image, requirement, now);
         let known = self.inner.proofs.recall(&mut prover, image, requirement, access);
         let proof = match known.then(|| prover.step(Vec::new())) {
             Some(ProofStep::Done(proof)) if matches!(proof.outcome, Outcome::Verified(_)) => {
@@ -275,6 +275,23 @@ impl Registry {
         drive(prover, &questions, &self.inner.proofs.crypto).await
     }
 
+    /// A prover with the limits of this client's options.
+    fn prover(
+        &self,
+        image: &DigestReference,
+        requirement: &Arc<Requirement>,
+        now: Timestamp,
+    ) -> Prover {
+        let options = &self.inner.exchange.options;
+        Prover::new(image.clone(), Arc::clone(requirement), now)
+            .with_limits(Limits {
+                candidates: options.caps.candidates,
+                layer_bytes: options.caps.attachment,
+                manifest_bytes: usize::try_from(options.caps.manifest).unwrap_or(usize::MAX),
+            })
+            .with_thoroughness(options.thoroughness)
+    }
+
     async fn prove_alone(
         &self,
         image: &DigestReference,
@@ -283,7 +300,7 @@ impl Registry {
         now: Timestamp,
     ) -> Proof {
         let proofs = &self.inner.proofs;
-        let mut prover = Prover::new(image.clone(), Arc::clone(requirement), now);
+        let mut prover = self.prover(image, requirement, now);
         proofs.recall(&mut prover, image, requirement, &access);
         let questions = Questions { registry: self.clone(), access };
         let work = drive(prover, &questions, &proofs.crypto);
