@@ -36,6 +36,8 @@ pub(crate) struct Evaluator<'a, 'h> {
     identity: u64,
     /// Random numbers drawn so far.
     draws: u32,
+    /// Members of the root found so far: a root that has one is not null.
+    found: u64,
 }
 
 /// What a missing key becomes where it is not an error.
@@ -73,6 +75,7 @@ impl<'a, 'h> Evaluator<'a, 'h> {
             max_depth: depth,
             identity,
             draws: 0,
+            found: 0,
         }
     }
 
@@ -185,18 +188,11 @@ impl<'a, 'h> Evaluator<'a, 'h> {
                 }
             }
             Node::List(members) => {
-                if current.is_null() {
-                    return Ok(Item::NULL);
-                }
-                self.charge(members.len() * size_of::<Value>())?;
-                let mut list = Vec::with_capacity(members.len());
-                for member in members {
-                    let item = or_null(self.node(member, current))?;
-                    list.push(self.element(item)?);
-                }
-                Ok(Item::List(list))
+                self.unless_null(current, |evaluator| evaluator.list(members, current))
             }
-            Node::Hash(members) => self.hash(members, current),
+            Node::Hash(members) => {
+                self.unless_null(current, |evaluator| evaluator.hash(members, current))
+            }
             Node::Call(call) => self.call(call, current),
             Node::Reference(inner) => Ok(Item::Reference(inner)),
         }
@@ -253,6 +249,7 @@ impl<'a, 'h> Evaluator<'a, 'h> {
             Item::Root => {
                 let Some((first, rest)) = keys.split_first() else { return Ok(Item::Root) };
                 if let Some(value) = self.root.member(first) {
+                    self.found += 1;
                     return Ok(follow(value, rest)?.map_or(Item::NULL, Item::Borrowed));
                 }
                 // Only now does it matter whether the root is an object at all.
@@ -441,10 +438,40 @@ impl<'a, 'h> Evaluator<'a, 'h> {
         }
     }
 
-    fn hash(&mut self, members: &'a [(SmolStr, Node)], current: &Item<'a>) -> Outcome<'a> {
+    /// A multi-select, which over null is null. Whether the root is null is asked last, since it means joining it, and
+    /// not at all when something was found in it.
+    fn unless_null(
+        &mut self,
+        current: &Item<'a>,
+        select: impl FnOnce(&mut Self) -> Outcome<'a>,
+    ) -> Outcome<'a> {
         if current.is_null() {
             return Ok(Item::NULL);
         }
+        let found = self.found;
+        let outcome = select(self);
+        let unwinds = outcome.as_ref().is_err_and(EvaluateError::unwinds);
+        if matches!(current, Item::Root)
+            && self.found == found
+            && !unwinds
+            && self.whole().is_null()
+        {
+            return Ok(Item::NULL);
+        }
+        outcome
+    }
+
+    fn list(&mut self, members: &'a [Node], current: &Item<'a>) -> Outcome<'a> {
+        self.charge(members.len() * size_of::<Value>())?;
+        let mut list = Vec::with_capacity(members.len());
+        for member in members {
+            let item = or_null(self.node(member, current))?;
+            list.push(self.element(item)?);
+        }
+        Ok(Item::List(list))
+    }
+
+    fn hash(&mut self, members: &'a [(SmolStr, Node)], current: &Item<'a>) -> Outcome<'a> {
         let mut map = Vec::with_capacity(members.len());
         for (key, member) in members {
             self.charge(key.len() + 2 * size_of::<Value>())?;

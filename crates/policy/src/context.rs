@@ -172,7 +172,7 @@ impl<'e> Context<'e> {
         }
         for name in RESERVED {
             // With all names asked for, `images` is only there when it can be told.
-            let quiet = name == "images" && *roots == Roots::All;
+            let quiet = name == "images" && roots == Roots::All;
             if roots.contains(name) {
                 match self.reserve(name, expression.text()) {
                     Ok(()) => {}

@@ -8,7 +8,10 @@ use crate::{
     snapshot::PolicyName,
 };
 use sigward_document::Value;
-use sigward_sigstore::verified::Proof;
+use sigward_sigstore::{
+    requirement::Shows,
+    verified::{Proof, Refusal},
+};
 use smol_str::SmolStr;
 use std::collections::BTreeMap;
 
@@ -28,6 +31,7 @@ pub(crate) fn cause(cause: &Cause) -> String {
         CauseKind::Denied => "access denied",
         CauseKind::Throttled { .. } => "too many requests",
         CauseKind::Unavailable => "unavailable",
+        CauseKind::Unreachable => "no connection",
         CauseKind::TimedOut => "timed out",
         CauseKind::Malformed => "malformed answer",
         CauseKind::TooLarge => "too large",
@@ -179,10 +183,22 @@ pub(crate) fn checked(skipped: &[SmolStr], any_verified: bool) -> String {
     }
 }
 
+/// Why one attestor is not satisfied, in the words that scripts know.
+pub(crate) fn refusal(refusal: &Refusal) -> String {
+    match &refusal.shows {
+        Shows::Statements { predicate_type }
+            if refusal.nothing_found() || refusal.only_other_types() =>
+        {
+            attestation_absent(predicate_type)
+        }
+        Shows::Signature | Shows::Statements { .. } => refusal.to_string(),
+    }
+}
+
 /// What a proof looked at, attestor by attestor, without repetition.
 pub(crate) fn looked_at(proof: &Proof) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
-    for line in proof.looked_at.iter().map(ToString::to_string) {
+    for line in proof.looked.iter().map(ToString::to_string) {
         if !lines.contains(&line) {
             lines.push(line);
         }
@@ -206,7 +222,7 @@ pub(crate) fn denial(request: &Request, name: &str, rules: &[RuleOutcome]) -> St
     let tree = Value::map(policies.into_iter().map(|(policy, rules)| (policy, Value::map(rules))));
     let kind = &request.kind.kind;
     let namespace = &request.namespace;
-    let yaml = sigward_document::to_yaml(&tree);
+    let yaml = crate::gap::to_yaml(&tree);
     format!(
         "\n\nresource {kind}/{namespace}/{name} was blocked due to the following policies \n\n{yaml}"
     )

@@ -2,7 +2,6 @@
 use crate::{
     compile::{Exception, Policy},
     evaluate::envelope,
-    functions,
     matching::{exclusion::Exclusions, kind},
     request::{Request, Selection, Stage},
 };
@@ -54,7 +53,7 @@ impl Snapshot {
             exceptions,
             exclusions: Exclusions::new(&settings),
             settings,
-            functions: functions::registry(),
+            functions: Functions::standard(),
             by_kind,
             any_kind,
         }

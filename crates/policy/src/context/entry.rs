@@ -255,7 +255,7 @@ impl ContextEntry {
         };
         let go = sigward_oci::go_reference(&text).ok();
         let registry = go.as_ref().map_or(&parsed.registry, |go| &go.registry);
-        let repository = go.as_ref().map_or(&parsed.path, |go| &go.repository);
+        let repository = go.as_ref().map_or(&parsed.path, |go| &go.path);
         let mut pairs: Vec<(SmolStr, Value)> = vec![
             ("image".into(), Value::string(&text)),
             ("resolvedImage".into(), {

@@ -197,15 +197,14 @@ impl One<'_> {
             shows: shows.clone(),
             store: attestor.store.clone(),
             annotations: attestor.annotations.clone(),
-            formats: self.formats(),
-        }
-    }
-
-    fn formats(&self) -> requirement::Formats {
-        if self.entry.bundles_only {
-            requirement::Formats::BundlesOnly
-        } else {
-            requirement::Formats::Any
+            // Fewest requests for what most clusters hold; the second store is asked only if the first does not do.
+            order: if self.entry.bundles_only {
+                requirement::Stores::BundleOnly
+            } else {
+                requirement::Stores::LegacyFirst
+            },
+            tag_prefix: SmolStr::default(),
+            claims: requirement::ClaimRule::Checked,
         }
     }
 }
@@ -302,8 +301,8 @@ fn read<'p>(
         match leaf {
             Outcome::Verified(_) => {}
             Outcome::Refuted(refusal) => {
-                let mut failure = Failure::refuted(refusal.to_string());
-                failure.unsigned = refusal.is_nothing_found();
+                let mut failure = Failure::refuted(message::refusal(refusal));
+                failure.unsigned = refusal.nothing_found();
                 failures.push(failure.at(path));
             }
             Outcome::Undetermined(cause) => failures.push(Failure::unknown(cause.clone()).at(path)),
@@ -311,7 +310,7 @@ fn read<'p>(
     }
     let mut failure = match (failures.is_empty(), &proof.outcome) {
         (false, _) => Failure::joined(failures, cause.is_some()),
-        (true, Outcome::Refuted(refusal)) => Failure::refuted(refusal.to_string()),
+        (true, Outcome::Refuted(refusal)) => Failure::refuted(message::refusal(refusal)),
         (true, _) => Failure::refuted(String::new()),
     };
     if let Some(cause) = cause {
