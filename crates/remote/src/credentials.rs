@@ -5,6 +5,7 @@ mod program;
 
 use crate::options::{Options, Secret};
 use config_file::ConfigFile;
+pub use config_file::{ConfigError, with_login};
 use sigward_oci::{Access, Location};
 use smol_str::{SmolStr, ToSmolStr, format_smolstr};
 use std::{ffi::OsString, fmt, future::Future, path::PathBuf, pin::Pin};

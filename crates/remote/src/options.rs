@@ -183,7 +183,17 @@ impl Default for Options {
 impl Options {
     /// The settings of a host.
     pub(crate) fn host(&self, host: &str) -> &HostOptions {
-        self.hosts.get(host).unwrap_or(&self.everywhere)
+        self.own(host).map_or(&self.everywhere, |(_, own)| own)
+    }
+
+    /// The settings that a host has for itself, and the name under which they were given: Docker
+    /// Hub answers at another host than the one that references name.
+    pub(crate) fn own(&self, host: &str) -> Option<(&SmolStr, &HostOptions)> {
+        let aliases: &[&str] = match host {
+            sigward_oci::DOCKER_HUB => &["docker.io", "index.docker.io"],
+            _ => &[],
+        };
+        [host].iter().chain(aliases).find_map(|name| self.hosts.get_key_value(*name))
     }
 }
 

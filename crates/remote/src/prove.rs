@@ -2,7 +2,7 @@
 use crate::{
     error::FetchError, flight::Flights, observer::Memory, options::Options, registry::Registry,
 };
-use quick_cache::sync::Cache;
+use quick_cache::{Weighter, sync::Cache};
 use sigward_oci::{Access, Digest, DigestReference, TagReference};
 use sigward_sigstore::{
     outcome::{Cause, CauseKind, Outcome},
@@ -67,8 +67,7 @@ async fn drive(
 
 fn undetermined(kind: CauseKind, place: &str, said: &'static str) -> Proof {
     let said = Some(SmolStr::new_static(said));
-    let cause = Cause { kind, place: place.into(), said };
-    Proof::undetermined(cause)
+    Proof::undetermined(Cause { kind, place: place.into(), said })
 }
 
 /// A leaf that was proved, and where. The place of its signatures is part of the key, so that a
@@ -82,11 +81,27 @@ struct ProofKey {
     access: Option<Access>,
 }
 
+/// A proof with the moment from which it is no longer used.
+type Held = (Arc<Verified>, Instant);
+
+#[derive(Clone)]
+struct ByBytes;
+
+impl Weighter<ProofKey, Held> for ByBytes {
+    fn weight(&self, _: &ProofKey, held: &Held) -> u64 {
+        // The key holds key material and names, a few hundred bytes.
+        (held.0.weight() as u64).saturating_add(512)
+    }
+}
+
+/// Bytes that a proof by a key takes, roughly: the size of the memory is given in proofs.
+const TYPICAL_WEIGHT: u64 = 2048;
+
 type Question = (DigestReference, Arc<Requirement>, Access);
 
 /// Proofs, and those under way.
 pub(crate) struct Proofs {
-    held: Option<Cache<ProofKey, (Arc<Verified>, Instant)>>,
+    held: Option<Cache<ProofKey, Held, ByBytes>>,
     life: Duration,
     flights: Flights<Question, Proof>,
     crypto: Arc<Semaphore>,
@@ -103,7 +118,10 @@ impl Proofs {
         let keeps = options.proof_entries > 0 && !options.proof_ttl.is_zero();
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Self {
-            held: keeps.then(|| Cache::new(options.proof_entries)),
+            held: keeps.then(|| {
+                let bytes = (options.proof_entries as u64).saturating_mul(TYPICAL_WEIGHT);
+                Cache::with_weighter(options.proof_entries, bytes, ByBytes)
+            }),
             life: options.proof_ttl,
             flights: Flights::default(),
             crypto: Arc::new(Semaphore::new(cores)),
@@ -250,6 +268,13 @@ impl Registry {
         proof
     }
 
+    /// Drives one prover to its end, with whatever limits it was given. Nothing is remembered and
+    /// nobody joins: the way of a command line, which wants to see every signature.
+    pub async fn prove_once(&self, prover: Prover, access: &Access) -> Proof {
+        let questions = Questions { registry: self.clone(), access: access.clone() };
+        drive(prover, &questions, &self.inner.proofs.crypto).await
+    }
+
     async fn prove_alone(
         &self,
         image: &DigestReference,
@@ -317,6 +342,3 @@ impl Questions {
         Ok(bytes.map(Into::into))
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -8,7 +8,7 @@ mod referrers;
 
 use crate::{
     credentials::Credentials,
-    error::{FetchError, Place, Unreachable},
+    error::{FetchError, Malformed, Place, Unreachable},
     flight::{Flights, Progress},
     observer::{Memory, Observer},
     options::Options,
@@ -167,7 +167,17 @@ pub(crate) fn place_in(repository: &str, rest: &str) -> Place {
     Place { host: location.host, path }
 }
 
-/// Words for a digest or tag in a path.
+/// The end of a manifest's path.
 pub(crate) fn manifest_path(reference: &str) -> SmolStr {
     smol_str::format_smolstr!("manifests/{reference}")
+}
+
+/// The end of the path of a tag's manifest; an error when the tag is none.
+pub(crate) fn tag_path(tag: &TagReference) -> Result<SmolStr, FetchError> {
+    let rest = manifest_path(&tag.tag);
+    if tag.is_valid() {
+        return Ok(rest);
+    }
+    let place = place_in(&tag.repository, &rest);
+    Err(FetchError::Malformed { place, what: Malformed::Name, said: None })
 }

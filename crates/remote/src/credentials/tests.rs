@@ -123,6 +123,20 @@ fn a_malformed_file_is_reported_without_quoting_it() {
 }
 
 #[test]
+fn a_login_is_added_and_everything_else_stays() {
+    let before = br#"{"auths":{"a.example":{"auth":"eDp5"}},"credsStore":"x","proxies":{"z":1}}"#;
+    let after = with_login(before, "r.example:5000", "me", &Secret::new("pw")).unwrap();
+    let mut value: serde_json::Value = serde_json::from_slice(&after).unwrap();
+    assert_eq!(value["auths"]["r.example:5000"]["auth"], STANDARD.encode("me:pw"));
+    value["auths"].as_object_mut().unwrap().remove("r.example:5000");
+    assert_eq!(value, serde_json::from_slice::<serde_json::Value>(before).unwrap());
+    let hub = with_login(b"", "docker.io", "me", &Secret::new("pw")).unwrap();
+    let value: serde_json::Value = serde_json::from_slice(&hub).unwrap();
+    assert!(value["auths"]["https://index.docker.io/v1/"].is_object(), "{value}");
+    assert!(with_login(b"[]", "r", "me", &Secret::new("pw")).is_err());
+}
+
+#[test]
 fn keys_are_never_printed() {
     let key = Key::Basic { username: "u".into(), password: Secret::new("hunter2") };
     assert!(!format!("{key:?}").contains("hunter2"));

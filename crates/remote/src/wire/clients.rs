@@ -88,7 +88,7 @@ impl Clients {
         zone: Zone,
         secure: bool,
     ) -> Result<Client, TlsError> {
-        let host = options.hosts.contains_key(host).then(|| SmolStr::new(host));
+        let host = options.own(host).map(|(name, _)| name.clone());
         let variant = Variant { zone, secure, host };
         if let Some(client) = self.lock().get(&variant) {
             return Ok(client.clone());
