@@ -1,6 +1,5 @@
 //! Answers of a small API server in the process, as facts.
 use super::*;
-use http_body_util::BodyExt as _;
 use serde_json::json;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
