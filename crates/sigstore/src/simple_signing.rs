@@ -179,10 +179,7 @@ mod tests {
             let read: BTreeMap<String, String> = payload
                 .optional
                 .iter()
-                .map(|(k, v)| match v.view() {
-                    sigward_document::View::String(s) => (k.to_string(), s.to_owned()),
-                    _ => panic!("a string"),
-                })
+                .map(|(k, v)| (k.to_string(), v.as_str().unwrap().to_owned()))
                 .collect();
             prop_assert_eq!(read, annotations);
         }

@@ -197,10 +197,8 @@ impl PrivateKey {
         };
         let algorithm = algorithm.or_else(by_length).ok_or_else(malformed)?;
         let made = Self::from_scalar(algorithm, scalar)?;
-        if let Some(point) = point {
-            if !made.public.0.ends_with(point) && point.first() == Some(&4) {
-                return Err(KeyError::Weak);
-            }
+        if point.is_some_and(|point| point.first() == Some(&4) && !made.public.0.ends_with(point)) {
+            return Err(KeyError::Weak);
         }
         Ok(made)
     }

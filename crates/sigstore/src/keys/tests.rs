@@ -138,8 +138,7 @@ fn a_certificate_gives_its_key() {
 
 #[test]
 fn a_text_of_several_keys_gives_all_of_them_in_order() {
-    let text: String =
-        KINDS.iter().map(|kind| format!("# a key\n{}\n", pair(*kind).public_pem())).collect();
+    let text = KINDS.map(|kind| format!("# a key\n{}\n", pair(kind).public_pem())).concat();
     let keys = PublicKey::parse_pem_all(&text).unwrap();
     assert_eq!(keys, KINDS.map(public));
     assert_eq!(PublicKey::parse_pem(&text), Err(KeyError::Several { found: 5 }));
@@ -148,7 +147,8 @@ fn a_text_of_several_keys_gives_all_of_them_in_order() {
 #[test]
 fn white_space_around_and_inside_a_block_does_not_matter() {
     let pem = public(Kind::EcdsaP256).to_pem();
-    let indented: String = pem.lines().map(|line| format!("    {line}  \r\n")).collect();
+    let lines: Vec<_> = pem.lines().map(|line| format!("    {line}  \r\n")).collect();
+    let indented = lines.concat();
     assert_eq!(PublicKey::parse_pem(&indented).unwrap(), public(Kind::EcdsaP256));
     let joined = pem.replacen("-----\n", "-----\n\n", 1);
     assert_eq!(PublicKey::parse_pem(&joined).unwrap(), public(Kind::EcdsaP256));
@@ -353,8 +353,9 @@ fn a_corrupt_key_file_is_refused_with_the_reason() {
         assert_eq!(refuse(edit), EncryptedKeyError::Malformed);
     }
     let cut = |j: &mut serde_json::Value| {
-        let text = j["ciphertext"].as_str().unwrap().to_owned();
-        j["ciphertext"] = text[..text.len() - 8].into();
+        let mut text = j["ciphertext"].as_str().unwrap().to_owned();
+        text.truncate(text.len() - 8);
+        j["ciphertext"] = text.into();
     };
     assert_eq!(refuse(&cut), EncryptedKeyError::Decryption);
     assert_eq!(refuse(&|j| j["ciphertext"] = "AAAA".into()), EncryptedKeyError::Decryption);

@@ -1,10 +1,11 @@
 //! The prover against signatures that an independent implementation made and stored.
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    clippy::missing_docs_in_private_items,
+    clippy::panic_in_result_fn,
+    clippy::string_slice,
+    clippy::wildcard_enum_match_arm,
     reason = "test code"
 )]
 

@@ -133,10 +133,10 @@ fn is_free(edited: &Value, sound: &Value) -> bool {
     let mut b = sound.clone();
     for value in [&mut a, &mut b] {
         // The hint is for finding keys; the digest of a message is beside its signature.
-        if let Some(material) = value.get_mut("verificationMaterial") {
-            if material.get("publicKey").is_some_and(Value::is_object) {
-                *material = Value::Null;
-            }
+        if let Some(material) = value.get_mut("verificationMaterial")
+            && material.get("publicKey").is_some_and(Value::is_object)
+        {
+            *material = Value::Null;
         }
         if let Some(signatures) = value.pointer_mut("/signatures").and_then(Value::as_array_mut) {
             for signature in signatures {
