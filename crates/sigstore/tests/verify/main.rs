@@ -3,6 +3,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::print_stdout,
     clippy::panic_in_result_fn,
     clippy::string_slice,
     clippy::wildcard_enum_match_arm,
@@ -14,6 +15,7 @@ mod counting;
 mod formats;
 mod messages;
 mod mutations;
+mod peers;
 mod requests;
 mod signed_here;
 mod world;

@@ -10,7 +10,7 @@ use sigward_sigstore::{
 use sigward_testkit::keys::{Algorithm, KeyPair};
 use std::collections::BTreeMap;
 
-struct Fixed(u8);
+pub(crate) struct Fixed(pub(crate) u8);
 
 impl Entropy for Fixed {
     fn fill(&mut self, out: &mut [u8]) -> Result<(), EntropyError> {
@@ -19,7 +19,7 @@ impl Entropy for Fixed {
     }
 }
 
-fn keys() -> Vec<PrivateKey> {
+pub(crate) fn keys() -> Vec<PrivateKey> {
     let mut keys: Vec<_> = [
         Algorithm::EcdsaP256,
         Algorithm::EcdsaP384,
@@ -34,11 +34,11 @@ fn keys() -> Vec<PrivateKey> {
     keys
 }
 
-fn attestor(key: &PublicKey) -> Attestor {
+pub(crate) fn attestor(key: &PublicKey) -> Attestor {
     Attestor::insecure_ignoring_log(key.clone())
 }
 
-fn push(world: &World, written: &Written, reference: &str) {
+pub(crate) fn push(world: &World, written: &Written, reference: &str) {
     for blob in &written.blobs {
         assert_eq!(world.registry.put_blob(REPOSITORY, blob.bytes.clone()), blob.digest.as_str());
     }
@@ -51,11 +51,11 @@ fn push(world: &World, written: &Written, reference: &str) {
     );
 }
 
-fn tag(world: &World, suffix: &str) -> String {
+pub(crate) fn tag(world: &World, suffix: &str) -> String {
     format!("{}.{suffix}", world.digest.replacen(':', "-", 1))
 }
 
-fn image(world: &World) -> Descriptor {
+pub(crate) fn image(world: &World) -> Descriptor {
     let manifest = world.registry.manifest(REPOSITORY, &world.digest).unwrap();
     let digest = Digest::parse(&world.digest).unwrap();
     Descriptor::new(media_type::OCI_MANIFEST, digest, manifest.bytes.len().try_into().unwrap())
