@@ -307,3 +307,6 @@ pub fn attestation_statement(
     )
     .into_bytes()
 }
+
+#[cfg(test)]
+mod tests;

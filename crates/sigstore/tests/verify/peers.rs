@@ -6,7 +6,7 @@ use crate::{
 use sigward_oci::{Digest, Index, media_type};
 use sigward_sigstore::{
     blob::{Artifact, verify_blob, verify_blob_bundle},
-    keys::{PrivateKey, PublicKey, Signer as _, decrypt_private_key, encrypt_private_key},
+    keys::{Ed25519Form, PrivateKey, PublicKey, Signer as _, decrypt_private_key, encrypt_private_key},
     requirement::{Attestor, Stores},
     sign::{self, Attached, Manifests, PredicateType},
     statement::COSIGN_SIGN,
@@ -291,7 +291,7 @@ fn files_that_cosign_signs_verify_and_the_reverse() {
             verify_blob_bundle(Artifact::Bytes(b"the file"), theirs.as_bytes(), key.public_key())
                 .unwrap();
 
-            let ours = sign::sign_blob_bundle(b"the file", &key, Default::default()).unwrap();
+            let ours = sign::sign_blob_bundle(b"the file", &key, Ed25519Form::Pure).unwrap();
             let bundle = peer.write("ours.json", std::str::from_utf8(&ours).unwrap());
             let public = peer.write("k.pub", &key.public_key().to_pem());
             let mut arguments = vec!["verify-blob", "--key", &public, "--bundle", &bundle];
