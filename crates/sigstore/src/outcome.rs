@@ -59,8 +59,10 @@ pub enum CauseKind {
         /// What `Retry-After` asked for, in milliseconds.
         retry_after_ms: u32,
     },
-    /// 5xx, or the connection failed.
+    /// 5xx: somebody answered, and could not.
     Unavailable,
+    /// There was no connection.
+    Unreachable,
     /// No answer in time.
     TimedOut,
     /// An answer that cannot be read.
@@ -83,6 +85,7 @@ impl fmt::Display for CauseKind {
             Self::Denied => "denied",
             Self::Throttled { .. } => "throttled",
             Self::Unavailable => "unavailable",
+            Self::Unreachable => "unreachable",
             Self::TimedOut => "timed out",
             Self::Malformed => "malformed",
             Self::TooLarge => "too large",
