@@ -17,6 +17,9 @@ use std::collections::BTreeMap;
 
 /// A rule that only pins has pinned.
 pub(crate) const MUTATED_DIGEST: &str = "mutated image digest";
+/// What was verified is not what will be pulled, if the tag moves in between.
+pub(crate) const TAG_CAN_MOVE: &str = "the tag can move after admission: set `mutateDigest: true` \
+    to pin what was verified, or `verifyDigest: true` to demand a digest";
 /// What a keyless attestor comes to.
 pub(crate) const KEYLESS_UNAVAILABLE: &str =
     "keyless verification is not available in this build";

@@ -22,8 +22,6 @@ pub(crate) enum Found<'f> {
     Image(&'f ImageStatus),
     /// The rule could not be evaluated, for a reason of its own.
     Error,
-    /// The rule holds.
-    Pass,
     /// The rule does not apply.
     Skip,
 }
@@ -51,7 +49,7 @@ pub(crate) fn judge(
     let enforced = enforced || rule_type == RuleType::Mutation;
     let error = Judgement { status: Status::Error, blocks: enforced && strict };
     match found {
-        Found::Pass | Found::Image(ImageStatus::Verified | ImageStatus::NotVerified) => {
+        Found::Image(ImageStatus::Verified | ImageStatus::NotVerified) => {
             Judgement { status: Status::Pass, blocks: false }
         }
         Found::Skip => Judgement { status: Status::Skip, blocks: false },

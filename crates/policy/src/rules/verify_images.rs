@@ -186,6 +186,9 @@ impl One<'_> {
                     _ => None,
                 };
                 let message = message::verified(attested, &self.normal());
+                let can_move = self.reference.digest.is_none() && pin.is_none();
+                let next = (can_move && !self.entry.verify_digest)
+                    .then(|| message::TAG_CAN_MOVE.to_owned());
                 Ok(Some(ImageResult {
                     outcome: ImageOutcome {
                         image: self.normal(),
@@ -195,7 +198,7 @@ impl One<'_> {
                         pinned: pin.is_some(),
                         attestor,
                         looked_at,
-                        next: None,
+                        next,
                     },
                     message: Some(message),
                     own_error: false,
