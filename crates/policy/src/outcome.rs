@@ -99,7 +99,12 @@ mod tests {
     use super::*;
     use crate::fact::Cause;
 
-    fn check(kind: Option<CauseKind>, action: FailureAction, policy: FailurePolicy, expected: (Status, bool)) {
+    fn check(
+        kind: Option<CauseKind>,
+        action: FailureAction,
+        policy: FailurePolicy,
+        expected: (Status, bool),
+    ) {
         let status = match kind {
             Some(kind) => ImageStatus::Undetermined(Cause { kind, place: "r".into(), said: None }),
             None => ImageStatus::Refuted,
@@ -112,9 +117,12 @@ mod tests {
     fn the_table_of_outcomes_holds_row_by_row() {
         use FailureAction::{Audit, Enforce};
         use FailurePolicy::{Fail, Ignore};
-        for (action, policy, blocks) in
-            [(Enforce, Fail, true), (Enforce, Ignore, true), (Audit, Fail, false), (Audit, Ignore, false)]
-        {
+        for (action, policy, blocks) in [
+            (Enforce, Fail, true),
+            (Enforce, Ignore, true),
+            (Audit, Fail, false),
+            (Audit, Ignore, false),
+        ] {
             check(None, action, policy, (Status::Fail, blocks));
             for kind in [
                 CauseKind::Denied,

@@ -1,14 +1,6 @@
 //! The subtle security behaviours of image verification, one claim or more for each of the thirty-two.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "test code"
-)]
-#[path = "world/world.rs"]
-mod world;
 
+use crate::world::{World, parse, pod, request};
 use sigward_policy::{
     compile::Severity,
     decision::{Decision, ImageStatus, Status},
@@ -22,7 +14,6 @@ use sigward_testkit::{
     signing::{Knobs, Place},
 };
 use std::collections::BTreeMap;
-use world::{World, parse, pod, request};
 
 const KEYED: &str =
     r#"[{"imageReferences":["HOST/*"],"attestors":[{"entries":[{"keys":{"publicKeys":KEY}}]}]}]"#;
@@ -76,7 +67,11 @@ fn a_digest_reference_does_not_slip_past_a_tag_pattern() {
     world.policy(&KEYED.replace("HOST/*", "HOST/app:*"));
     let digest = world.push("app", "v1", 1);
     check(&world.create(&[&world.image(&format!("app@{digest}"))]), false, "no signatures found");
-    check(&world.create(&[&world.image(&format!("app:v9@{digest}"))]), false, "no signatures found");
+    check(
+        &world.create(&[&world.image(&format!("app:v9@{digest}"))]),
+        false,
+        "no signatures found",
+    );
     let validated = world.validate(&[&world.image(&format!("app@{digest}"))]);
     check(&validated, false, "unverified image");
     let warned = warnings(&world, &world.policies[0]);
@@ -162,7 +157,11 @@ fn the_legacy_key_signs_the_attestations() {
     ));
     let digest = world.push("app", "v1", 1);
     world.attest("app", &digest, &world.other, SLSA, "{}");
-    check(&world.create(&[&world.image("app:v1")]), false, "image attestations verification failed");
+    check(
+        &world.create(&[&world.image("app:v1")]),
+        false,
+        "image attestations verification failed",
+    );
     world.attest("app", &digest, &world.key, SLSA, "{}");
     check(&world.create(&[&world.image("app:v1")]), true, "");
 }
@@ -325,7 +324,11 @@ fn init_containers_and_image_volumes_are_covered() {
         format!(r#""volumes":[{{"name":"v","image":{{"reference":"{image}"}}}}]"#),
     ] {
         let object = format!(r#"{{"metadata":{{"name":"a"}},"spec":{{{spec}}}}}"#);
-        check(&world.decide(request("Pod", Stage::Mutating, &object)), false, "no signatures found");
+        check(
+            &world.decide(request("Pod", Stage::Mutating, &object)),
+            false,
+            "no signatures found",
+        );
     }
 }
 
@@ -391,10 +394,8 @@ fn a_signature_moved_from_another_image_is_refused_and_one_of_a_mirror_counts() 
 #[test]
 fn one_signature_must_meet_all_annotations() {
     let mut world = World::new();
-    world.policy(&KEYED.replace(
-        r#"{"keys""#,
-        r#"{"annotations":{"env":"prod","team":"a"},"keys""#,
-    ));
+    world
+        .policy(&KEYED.replace(r#"{"keys""#, r#"{"annotations":{"env":"prod","team":"a"},"keys""#));
     let digest = world.push("app", "v1", 1);
     let with = |pairs: &[(&str, &str)]| Knobs {
         annotations: pairs
@@ -475,7 +476,8 @@ fn a_field_that_would_be_ignored_is_refused_where_that_weakens_a_check() {
     let world = World::new();
     let typo = text(r#"{"imageReferences":["x"],"atestors":[]}"#);
     assert!(has(&errors(&world, &typo), "verifyImages[0].atestors"), "{:?}", errors(&world, &typo));
-    let extension = text(r#"{"imageReferences":["x"],"required":false,"additionalExtensions":{"a":"b"}}"#);
+    let extension =
+        text(r#"{"imageReferences":["x"],"required":false,"additionalExtensions":{"a":"b"}}"#);
     assert!(has(&warnings(&world, &extension), "has no effect"));
 }
 
@@ -485,11 +487,11 @@ fn a_denied_registry_fails_and_an_unreachable_one_errs() {
     let mut world = World::new();
     world.policy(KEYED);
     world.push_signed("app", "v1", 1);
-    world.answer("Tag {", Fact::Digest(Err(world::cause(CauseKind::Denied))));
+    world.answer("Tag {", Fact::Digest(Err(crate::world::cause(CauseKind::Denied))));
     let decision = world.create(&[&world.image("app:v1")]);
     check(&decision, false, "access denied");
     assert_eq!(decision.rules[0].status, Status::Fail);
-    world.answer("Tag {", Fact::Digest(Err(world::cause(CauseKind::Unreachable))));
+    world.answer("Tag {", Fact::Digest(Err(crate::world::cause(CauseKind::Unreachable))));
     let decision = world.create(&[&world.image("app:v1")]);
     check(&decision, false, "could not be determined: no connection");
     assert_eq!(decision.rules[0].status, Status::Error);
@@ -501,7 +503,7 @@ fn an_audit_policy_never_blocks_on_network_loss() {
     let mut world = World::new();
     let audit = KEYED.replace(r#""imageReferences""#, r#""mutateDigest":false,"imageReferences""#);
     world.policy_with("audit", r#""validationFailureAction":"Audit","#, &audit);
-    world.answer("Tag {", Fact::Digest(Err(world::cause(CauseKind::Unreachable))));
+    world.answer("Tag {", Fact::Digest(Err(crate::world::cause(CauseKind::Unreachable))));
     let decision = world.create(&[&world.image("app:v1")]);
     check(&decision, true, "policy audit.check: failed to verify image");
     assert_eq!(decision.rules[0].status, Status::Error);
@@ -511,10 +513,10 @@ fn an_audit_policy_never_blocks_on_network_loss() {
 fn failure_policy_ignore_admits_what_could_not_be_told_with_a_warning_on_both_sides() {
     let mut world = World::new();
     world.policy_with("ignore", r#""webhookConfiguration":{"failurePolicy":"Ignore"},"#, KEYED);
-    world.answer("Tag {", Fact::Digest(Err(world::cause(CauseKind::TimedOut))));
+    world.answer("Tag {", Fact::Digest(Err(crate::world::cause(CauseKind::TimedOut))));
     check(&world.create(&[&world.image("app:v1")]), true, "timed out");
     check(&world.validate(&[&world.image("app:v1")]), true, "timed out");
-    world.answer("Tag {", Fact::Digest(Err(world::cause(CauseKind::Denied))));
+    world.answer("Tag {", Fact::Digest(Err(crate::world::cause(CauseKind::Denied))));
     check(&world.create(&[&world.image("app:v1")]), false, "access denied");
 }
 
@@ -522,13 +524,20 @@ fn failure_policy_ignore_admits_what_could_not_be_told_with_a_warning_on_both_si
 #[test]
 fn a_skip_pattern_skips_with_a_warning_and_still_pins() {
     let mut world = World::new();
-    world.policy(
-        &KEYED.replace(r#""imageReferences""#, r#""skipImageReferences":["HOST/skip*"],"imageReferences""#),
-    );
+    world.policy(&KEYED.replace(
+        r#""imageReferences""#,
+        r#""skipImageReferences":["HOST/skip*"],"imageReferences""#,
+    ));
     let digest = world.push("skip", "v1", 1);
     let image = world.image("skip:v1");
     let decision = world.create(&[&image]);
-    check(&decision, true, &format!("policy check-image.check: skipping image reference image {image}, policy check-image ruleName check"));
+    check(
+        &decision,
+        true,
+        &format!(
+            "policy check-image.check: skipping image reference image {image}, policy check-image ruleName check"
+        ),
+    );
     assert_eq!(decision.rules[0].status, Status::Skip);
     assert!(image_at(&decision, 0).ends_with(&digest));
     let validated = world.validate(&[&image_at(&decision, 0)]);
@@ -540,7 +549,9 @@ fn a_skip_pattern_skips_with_a_warning_and_still_pins() {
 #[test]
 fn key_references_to_files_and_urls_are_refused() {
     let world = World::new();
-    for reference in ["/etc/key.pem", "https://evil.example/key", "file:///x", "env://KEY", "k8s://one"] {
+    for reference in
+        ["/etc/key.pem", "https://evil.example/key", "file:///x", "env://KEY", "k8s://one"]
+    {
         let policy = text(&format!(
             r#"{{"imageReferences":["x"],"attestors":[{{"entries":[{{"keys":{{"publicKeys":"{reference}"}}}}]}}]}}"#
         ));
@@ -571,8 +582,10 @@ fn pull_secrets_of_the_pod_are_used_and_a_namespaced_policy_stays_in_its_namespa
     let secrets: Vec<String> = access.secrets.iter().map(|(ns, n)| format!("{ns}/{n}")).collect();
     assert_eq!(secrets, ["kyverno/own", "other/theirs", "default/pull"]);
 
-    let namespaced = world.policies[0]
-        .replace(r#""kind":"ClusterPolicy","metadata":{"#, r#""kind":"Policy","metadata":{"namespace":"team","#);
+    let namespaced = world.policies[0].replace(
+        r#""kind":"ClusterPolicy","metadata":{"#,
+        r#""kind":"Policy","metadata":{"namespace":"team","#,
+    );
     assert!(has(&errors(&world, &namespaced), "cannot use a secret of `other`"));
     let key = text(
         r#"{"imageReferences":["x"],"attestors":[{"entries":[{"keys":{"secret":{"name":"k","namespace":"other"}}}]}]}"#,
@@ -609,10 +622,12 @@ fn a_namespace_that_cannot_be_read_is_an_error() {
         r#""kinds":["Pod"],"namespaceSelector":{"matchLabels":{"env":"prod"}}"#,
     );
     world.push("app", "v1", 1);
-    world.answer("Namespace(", Fact::Document(Err(world::cause(CauseKind::Unreachable))));
+    world.answer("Namespace(", Fact::Document(Err(crate::world::cause(CauseKind::Unreachable))));
     check(&world.create(&[&world.image("app:v1")]), false, "could not read namespace `default`");
     let labelled = |env: &str| {
-        Fact::Document(Ok(Some(parse(&format!(r#"{{"metadata":{{"labels":{{"env":"{env}"}}}}}}"#)))))
+        Fact::Document(Ok(Some(parse(&format!(
+            r#"{{"metadata":{{"labels":{{"env":"{env}"}}}}}}"#
+        )))))
     };
     world.answer("Namespace(", labelled("dev"));
     check(&world.create(&[&world.image("app:v1")]), true, "");
@@ -644,8 +659,10 @@ fn a_delete_is_never_checked() {
 fn policies_of_one_name_in_two_scopes_do_not_meet() {
     let mut world = World::new();
     world.policy(KEYED);
-    let namespaced = world.policies[0]
-        .replace(r#""kind":"ClusterPolicy","metadata":{"#, r#""kind":"Policy","metadata":{"namespace":"default","#);
+    let namespaced = world.policies[0].replace(
+        r#""kind":"ClusterPolicy","metadata":{"#,
+        r#""kind":"Policy","metadata":{"namespace":"default","#,
+    );
     world.policies.push(namespaced);
     world.push_signed("app", "v1", 1);
     let decision = world.create(&[&world.image("app:v1")]);
@@ -671,7 +688,10 @@ fn a_configured_certificate_is_warned_about_with_its_dates() {
         r#"[{{"imageReferences":["HOST/*"],"attestors":[{{"entries":[{{"certificates":{{"cert":{certificate}}}}}]}}]}}]"#
     ));
     let warned = warnings(&world, &world.policies[0]);
-    assert!(has(&warned, "only the key of the certificate is used: that it is valid from"), "{warned:?}");
+    assert!(
+        has(&warned, "only the key of the certificate is used: that it is valid from"),
+        "{warned:?}"
+    );
     world.push_signed("app", "v1", 1);
     check(&world.create(&[&world.image("app:v1")]), true, "");
     let place = Place::of(&world.registry, "app", "v1").unwrap();
