@@ -35,9 +35,16 @@ pub fn stop_services_on_signals() -> Result<()> {
     ending.thread_block().context("cannot block signals")?;
     thread::Builder::new().name("signals".to_owned()).spawn(move || {
         if ending.wait().is_ok() {
-            for &id in STARTED.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-                // What is gone already needs no signal.
-                let _ = pid(id).map(|id| kill(id, Signal::SIGTERM));
+            let started = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
+            // An API server without its etcd never ends by itself: after a moment nobody is asked any more.
+            for signal in [Signal::SIGTERM, Signal::SIGKILL] {
+                for &id in started.iter() {
+                    // What is gone already needs no signal.
+                    let _ = pid(id).map(|id| kill(id, signal));
+                }
+                if signal == Signal::SIGTERM && !started.is_empty() {
+                    thread::sleep(Duration::from_secs(1));
+                }
             }
             leave();
         }
