@@ -64,7 +64,9 @@ pub fn run() -> Result<bool> {
         (peers::prepare(peers::END_TO_END, workspace::in_ci()), started.elapsed())
     });
     run.stage("components", components);
-    run.stage("fmt", || workspace::run(workspace::cargo().args(["fmt", "--all", "--", "--check"])));
+    run.stage("fmt", || {
+        workspace::run(workspace::cargo().args(["fmt", "--all", "--", "--check", "-l"]))
+    });
     run.stage("layers", || nothing(&layers::check()?));
     run.stage("tidy", || nothing(&tidy::check()?));
     run.stage("clippy", || {
