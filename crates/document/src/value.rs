@@ -6,7 +6,7 @@ use std::sync::Arc;
 mod compare;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// A tree, or any part of one. Cloning is a reference count; equal parts may be the same allocation.
 ///
