@@ -35,7 +35,10 @@ const DECODER: GeneralPurpose = GeneralPurpose::new(
 fn base64_decode(call: &mut Call<'_, '_, '_>) -> Outcome {
     let text: String = call.string(0)?.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
     let bytes = DECODER.decode(text.as_bytes()).map_err(|error| {
-        let offset = match error {
+        let stray = text
+            .bytes()
+            .position(|b| !(b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=')));
+        let offset = stray.unwrap_or_else(|| match error {
             DecodeError::InvalidByte(offset, _) | DecodeError::InvalidLastSymbol(offset, _) => {
                 offset
             }
@@ -43,7 +46,7 @@ fn base64_decode(call: &mut Call<'_, '_, '_>) -> Outcome {
             DecodeError::InvalidLength(_) | DecodeError::InvalidPadding => {
                 text.len().saturating_sub(1) / 4 * 4
             }
-        };
+        });
         FunctionError::message(format!("illegal base64 data at input byte {offset}"))
     })?;
     Ok(Value::string(&String::from_utf8_lossy(&bytes)))

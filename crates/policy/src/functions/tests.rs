@@ -635,6 +635,12 @@ fn numbers_read_as_text_keep_their_digits() {
 }
 
 #[test]
+fn what_is_no_base64_is_refused_at_its_first_stray_byte() {
+    check("base64_decode('  b .')", Err("illegal base64 data at input byte 0"));
+    check("base64_decode('.//*.')", Err("illegal base64 data at input byte 0"));
+}
+
+#[test]
 fn base64_of_binary_data_is_replaced_not_refused() {
     check("base64_decode('/w==')", Ok("\"\u{FFFD}\""));
 }
