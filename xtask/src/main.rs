@@ -1,3 +1,192 @@
-//! Chores in Rust.
+//! The command line of the chores: `cargo xtask --help` lists them.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "chores speak to the person who runs them"
+)]
 
-fn main() {}
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use sigward_xtask::cluster::{self, Cluster};
+use sigward_xtask::peers::{self, Readiness};
+use sigward_xtask::{bench, ci, deny, e2e, layers, tidy, workspace};
+
+/// Chores of the project.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Debug, Subcommand)]
+enum Chore {
+    /// Run everything that a change must pass
+    Ci,
+    /// Check that no crate sees what is behind its walls
+    Layers,
+    /// Check files, documents and dependencies against the rules of the house
+    Tidy,
+    /// Check bans, licences, sources and, where reachable, advisories
+    Deny,
+    /// Build the real peers from their Go modules into the cache folder
+    Peers {
+        /// Which sets: kubernetes, cosign3, cosign2, kyverno [default: the first three]
+        names: Vec<String>,
+        /// Let it install etcd and docker-registry from Debian
+        #[arg(long)]
+        install: bool,
+    },
+    /// Run the end-to-end cases with real peers
+    E2e {
+        /// Only cases whose names contain one of these
+        filters: Vec<String>,
+        /// Use the release build of sigward
+        #[arg(long)]
+        release: bool,
+        /// Print names and claims, run nothing
+        #[arg(long)]
+        list: bool,
+        /// Keep the folders of cases that passed
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Measure ours and the peers side by side
+    Bench {
+        /// Runs of each command that count
+        #[arg(long, default_value_t = 15)]
+        runs: usize,
+        /// Write the table to docs/benchmarks.md
+        #[arg(long)]
+        write: bool,
+        /// Leave our own binary out, which saves its release build
+        #[arg(long)]
+        peers_only: bool,
+    },
+    /// Run one program and write down what it cost
+    #[command(hide = true)]
+    Measure {
+        /// The file to write to
+        #[arg(long)]
+        to: PathBuf,
+        /// The program and its arguments
+        #[arg(last = true, required = true)]
+        words: Vec<String>,
+    },
+    /// Start, stop or enter a control plane on loopback
+    Cluster {
+        /// What to do
+        #[command(subcommand)]
+        verb: ClusterVerb,
+        /// Where its state lives [default: target/cluster]
+        #[arg(long, global = true)]
+        dir: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum ClusterVerb {
+    /// Start it and leave it running
+    Up,
+    /// Stop it
+    Down,
+    /// Print the shell lines that enter it: eval "$(cargo xtask cluster env)"
+    Env,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse().chore) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(chore: &Chore) -> Result<ExitCode> {
+    match chore {
+        Chore::Ci => Ok(if ci::run()? { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
+        Chore::Layers => Ok(report("layers", &layers::check()?)),
+        Chore::Tidy => Ok(report("tidy", &tidy::check()?)),
+        Chore::Deny => deny::check().map(|()| ExitCode::SUCCESS),
+        Chore::Peers { names, install } => {
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            let names = if names.is_empty() { peers::END_TO_END } else { &names };
+            match peers::prepare(names, *install || workspace::in_ci())? {
+                Readiness::Ready(peers) => println!("peers ok: {}", peers.folder().display()),
+                Readiness::Missing(missing) => return Ok(peers::skip("peers", &missing)?.into()),
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Chore::E2e { filters, release, list, keep } => {
+            let options = e2e::Options {
+                filters: filters.clone(),
+                release: *release,
+                list: *list,
+                keep: *keep,
+            };
+            match peers::prepare(peers::END_TO_END, workspace::in_ci())? {
+                Readiness::Ready(peers) => {
+                    let summary = e2e::run(peers, &options)?;
+                    Ok(if summary.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+                }
+                Readiness::Missing(missing) => Ok(peers::skip("e2e", &missing)?.into()),
+            }
+        }
+        Chore::Bench { runs, write, peers_only } => {
+            match peers::prepare(peers::END_TO_END, workspace::in_ci())? {
+                Readiness::Ready(peers) => {
+                    bench::run(
+                        peers,
+                        &bench::Options { runs: *runs, write: *write, peers_only: *peers_only },
+                    )?;
+                    Ok(ExitCode::SUCCESS)
+                }
+                Readiness::Missing(missing) => Ok(peers::skip("bench", &missing)?.into()),
+            }
+        }
+        Chore::Measure { to, words } => {
+            bench::run_only_child(to, words).map(|()| ExitCode::SUCCESS)
+        }
+        Chore::Cluster { verb, dir } => {
+            let dir = dir.clone().unwrap_or_else(|| workspace::root().join("target/cluster"));
+            cluster(verb, &dir)
+        }
+    }
+}
+
+fn cluster(verb: &ClusterVerb, dir: &Path) -> Result<ExitCode> {
+    match verb {
+        ClusterVerb::Up => {
+            cluster::down(dir)?;
+            let peers = match peers::prepare(&["kubernetes"], workspace::in_ci())? {
+                Readiness::Ready(peers) => peers,
+                Readiness::Missing(missing) => return Ok(peers::skip("cluster", &missing)?.into()),
+            };
+            let cluster = Cluster::start(&peers, dir)?;
+            println!("cluster up: {}", cluster.server());
+            println!("enter it:   eval \"$(cargo xtask cluster env)\"");
+            cluster.detach()?;
+        }
+        ClusterVerb::Down => println!("cluster down: {} servers stopped", cluster::down(dir)?),
+        ClusterVerb::Env => print!("{}", cluster::environment(dir)?),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints what a check found; finding something is a failure.
+fn report(check: &str, found: &[String]) -> ExitCode {
+    for line in found {
+        println!("{line}");
+    }
+    if found.is_empty() {
+        println!("{check} ok");
+        return ExitCode::SUCCESS;
+    }
+    println!("{check}: {} out of order", found.len());
+    ExitCode::FAILURE
+}

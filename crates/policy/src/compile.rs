@@ -1,23 +1,55 @@
 //! Wire documents to compiled policies: everything that can be wrong is said here, once, at load.
+pub(crate) mod autogen;
+mod block;
+mod cluster_policy;
+mod conditions;
+mod context;
+mod exception;
+mod mutate;
+mod names;
+mod rule;
+mod sink;
+pub(crate) mod verify_images;
+
 use crate::{
+    conditions::Conditions,
+    matching::{Block, any_matches},
     request::Operation,
+    rule::{FailureActions, Rule},
     snapshot::{FailurePolicy, PolicyName, Settings},
 };
 use sigward_document::Value;
+pub(crate) use sink::Sink;
 use smol_str::SmolStr;
 
 /// A policy that is always valid: made by [`compile_policy`] alone, never deserialized.
 #[derive(Debug)]
 pub struct Policy {
-    name: PolicyName,
-    uid: SmolStr,
-    resource_version: SmolStr,
-    failure_policy: FailurePolicy,
-    timeout_seconds: Option<u8>,
-    match_conditions: Vec<MatchCondition>,
-    webhook_rules: Vec<WebhookRule>,
-    autogen: Vec<Value>,
-    rule_names: Vec<SmolStr>,
+    pub(crate) name: PolicyName,
+    pub(crate) uid: SmolStr,
+    pub(crate) resource_version: SmolStr,
+    pub(crate) failure_policy: FailurePolicy,
+    pub(crate) timeout_seconds: Option<u8>,
+    pub(crate) match_conditions: Vec<MatchCondition>,
+    pub(crate) webhook_rules: Vec<WebhookRule>,
+    pub(crate) autogen: Vec<Value>,
+    pub(crate) rule_names: Vec<SmolStr>,
+    pub(crate) rules: Vec<Rule>,
+    pub(crate) actions: FailureActions,
+    pub(crate) apply_one: bool,
+    pub(crate) emit_warning: bool,
+    pub(crate) admission: bool,
+    pub(crate) background: bool,
+    pub(crate) counts: RuleCounts,
+}
+
+/// How many rules of each type the policy was written with, generated ones left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RuleCounts {
+    /// `mutate`
+    pub mutate: u32,
+    /// `verifyImages`
+    pub verify_images: u32,
 }
 
 /// What a policy wants the API server to send: the controller turns kinds into resources by discovery.
@@ -92,18 +124,42 @@ impl Policy {
     pub fn rule_names(&self) -> &[SmolStr] {
         &self.rule_names
     }
+    /// Whether it takes part in background scans.
+    pub fn background(&self) -> bool {
+        self.background
+    }
+    /// Numbers of rules by type, for `status.rulecount`.
+    pub fn rule_counts(&self) -> RuleCounts {
+        self.counts
+    }
 }
 
 /// A `PolicyException`, compiled.
 #[derive(Debug)]
 pub struct Exception {
-    name: PolicyName,
+    pub(crate) name: PolicyName,
+    pub(crate) background: bool,
+    pub(crate) matches: Block,
+    pub(crate) conditions: Conditions,
+    /// Policy as `name` or `namespace/name`, and patterns of rules.
+    pub(crate) rules: Vec<(SmolStr, Vec<SmolStr>)>,
 }
 
 impl Exception {
     /// Namespace and name.
     pub fn name(&self) -> &PolicyName {
         &self.name
+    }
+
+    /// Whether it takes part in background scans.
+    pub fn background(&self) -> bool {
+        self.background
+    }
+
+    /// Whether it speaks of this rule.
+    pub(crate) fn covers(&self, policy: &PolicyName, rule: &str) -> bool {
+        let policy = policy.to_string();
+        self.rules.iter().any(|(name, rules)| *name == policy && any_matches(rules, rule))
     }
 }
 
@@ -140,12 +196,14 @@ pub struct Compiled<T> {
 
 /// Compiles a `ClusterPolicy` or `Policy` of `kyverno.io/v1`. Serves the watch, the policy webhook and the command line.
 pub fn compile_policy(document: &Value, settings: &Settings) -> Compiled<Policy> {
-    let _unused = (document, settings);
-    Compiled { value: None, diagnostics: Vec::new() }
+    let mut sink = Sink::default();
+    let value = cluster_policy::compile(document, settings, &mut sink);
+    sink.finish(value)
 }
 
 /// Compiles a `PolicyException` of `kyverno.io/v2`.
 pub fn compile_exception(document: &Value, settings: &Settings) -> Compiled<Exception> {
-    let _unused = (document, settings);
-    Compiled { value: None, diagnostics: Vec::new() }
+    let mut sink = Sink::default();
+    let value = exception::compile(document, settings, &mut sink);
+    sink.finish(value)
 }

@@ -1,8 +1,19 @@
 //! One request, all policies, known facts: a step.
+//!
+//! Phases are barriers: mutate rules in order, then images of the mutated object, then what is validated. Inside
+//! a phase of independent rules every rule runs as far as it can, so that all that is wanted is wanted together.
+mod candidate;
+mod finish;
+mod run;
+
+pub(crate) use candidate::envelope;
+
 use crate::{
     decision::{Decision, RuleOutcome},
     fact::{Facts, Fetch},
+    pin::PinnedImage,
     request::Request,
+    rules::verify_images::Recorded,
     snapshot::{PolicyName, Snapshot},
 };
 use sigward_document::Value;
@@ -21,7 +32,43 @@ pub enum Step {
 /// Finished rules. Only a memo: an empty one gives the same decision (property test).
 #[derive(Clone, Debug, Default)]
 pub struct Progress {
-    finished: BTreeMap<(PolicyName, SmolStr), RuleOutcome>,
+    finished: BTreeMap<Key, Finished>,
+}
+
+/// Which rule, in which phase.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    phase: Phase,
+    policy: usize,
+    rule: usize,
+}
+
+/// A part of the work that must be done before the next begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    /// Mutate rules.
+    Mutate,
+    /// Images are verified and pinned.
+    Verify,
+    /// What the validating webhook checks of images.
+    Check,
+}
+
+/// What came of a rule that has run.
+#[derive(Clone, Debug, Default)]
+struct Finished {
+    /// None when the rule does not apply.
+    outcome: Option<RuleOutcome>,
+    /// The object after a mutate rule.
+    object: Option<Value>,
+    /// Digests to write, by JSON pointer.
+    pins: Vec<(SmolStr, PinnedImage)>,
+    /// For the annotations.
+    recorded: Vec<(SmolStr, Recorded)>,
+    /// Admission warnings.
+    warnings: Vec<String>,
+    /// Digests that were verified, by JSON pointer: rules must agree.
+    verified: Vec<(SmolStr, sigward_oci::Digest)>,
 }
 
 /// Told when a rule begins and ends, so that the edge can measure; nothing is read back.
@@ -46,19 +93,15 @@ pub fn evaluate(
     request: &Request,
     facts: &mut Facts,
     progress: &mut Progress,
-    _probe: &mut dyn Probe,
+    probe: &mut dyn Probe,
 ) -> Step {
-    let wanted = facts.take_wanted();
-    if !wanted.is_empty() {
-        return Step::Need(wanted);
+    let candidates = snapshot.candidates(request);
+    if candidates.is_empty() {
+        return Step::Done(finish::untouched(snapshot, request));
     }
-    Step::Done(Decision {
-        allowed: true,
-        message: None,
-        patch: Vec::new(),
-        object: request.object.value().cloned().unwrap_or(Value::NULL),
-        warnings: Vec::new(),
-        rules: progress.finished.values().cloned().collect(),
-        snapshot: snapshot.id(),
-    })
+    let mut run = run::Run { snapshot, request, facts, progress, probe };
+    match run.all(&candidates) {
+        Ok(decision) => Step::Done(decision),
+        Err(run::Waits) => Step::Need(facts.take_wanted()),
+    }
 }

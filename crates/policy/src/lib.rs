@@ -4,12 +4,24 @@
 //! [`evaluate::evaluate`]; what the rules want from outside is a [`fact::Fetch`], answered by the edge
 //! through [`resolve::Resolution`]; what comes out is a [`decision::Decision`].
 //! Nothing here opens a socket, reads a clock or a file, or logs.
+mod annotation;
 pub mod compile;
+mod conditions;
+mod context;
 pub mod decision;
 pub mod evaluate;
 pub mod fact;
 pub mod functions;
+mod gap;
+mod images;
+mod matching;
+mod message;
+mod outcome;
 pub mod pin;
 pub mod request;
 pub mod resolve;
+mod rule;
+mod rules;
 pub mod snapshot;
+mod stop;
+mod variables;

@@ -1,6 +1,6 @@
 //! The request as the engine sees it: an envelope read at once, objects parsed when someone needs them.
 use sigward_document::Value;
-use sigward_sigstore::requirement::Timestamp;
+pub use sigward_sigstore::requirement::Timestamp;
 use smol_str::SmolStr;
 use std::sync::{Arc, OnceLock};
 

@@ -1,7 +1,15 @@
 //! All that a decision may depend on, swapped as one `Arc`: policies, exceptions, settings.
-use crate::compile::{Exception, Policy};
+use crate::{
+    compile::{Exception, Policy},
+    evaluate::envelope,
+    functions,
+    matching::{exclusion::Exclusions, kind},
+    request::{Request, Selection, Stage},
+};
+use sigward_document::wildcard;
+use sigward_jmespath::Functions;
 use smol_str::SmolStr;
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// Immutable once built. Requests keep the one they began with; records carry its id.
 #[derive(Debug)]
@@ -10,6 +18,12 @@ pub struct Snapshot {
     pub(crate) policies: Vec<Arc<Policy>>,
     pub(crate) exceptions: Vec<Arc<Exception>>,
     pub(crate) settings: Arc<Settings>,
+    pub(crate) exclusions: Exclusions,
+    functions: Functions,
+    /// Policies by the kind that one of their rules names.
+    by_kind: BTreeMap<SmolStr, Vec<usize>>,
+    /// Policies with a wildcard for a kind.
+    any_kind: Vec<usize>,
 }
 
 impl Snapshot {
@@ -20,7 +34,34 @@ impl Snapshot {
         exceptions: Vec<Arc<Exception>>,
         settings: Arc<Settings>,
     ) -> Self {
-        Self { id, policies, exceptions, settings }
+        let mut by_kind: BTreeMap<SmolStr, Vec<usize>> = BTreeMap::new();
+        let mut any_kind = Vec::new();
+        for (index, policy) in policies.iter().enumerate() {
+            for pattern in policy.rules.iter().flat_map(|rule| rule.matches.kinds()) {
+                let list = if wildcard::contains_wildcard(&pattern.kind) {
+                    &mut any_kind
+                } else {
+                    by_kind.entry(pattern.kind.clone()).or_default()
+                };
+                if list.last() != Some(&index) {
+                    list.push(index);
+                }
+            }
+        }
+        let functions = functions::registry_with(functions::ImageDefaults {
+            registry: settings.default_registry.clone(),
+            mutation: settings.default_registry_mutation,
+        });
+        Self {
+            id,
+            policies,
+            exceptions,
+            exclusions: Exclusions::new(&settings),
+            settings,
+            functions,
+            by_kind,
+            any_kind,
+        }
     }
 
     /// Grows with every swap.
@@ -41,6 +82,59 @@ impl Snapshot {
     /// The process's settings at that moment.
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// The functions of the expression language.
+    pub(crate) fn functions(&self) -> &Functions {
+        &self.functions
+    }
+
+    /// Policies that may be about a request, by its envelope alone, in order of evaluation.
+    pub(crate) fn candidates(&self, request: &Request) -> Vec<usize> {
+        let named = self.by_kind.get(&request.kind.kind).map(Vec::as_slice).unwrap_or_default();
+        if named.is_empty() && self.any_kind.is_empty() {
+            return Vec::new();
+        }
+        let envelope = envelope(request);
+        if self.exclusions.resource(&envelope) {
+            return Vec::new();
+        }
+        let mut indices: Vec<usize> = named.iter().chain(&self.any_kind).copied().collect();
+        indices.sort_unstable();
+        indices.dedup();
+        indices.retain(|index| {
+            let Some(policy) = self.policies.get(*index) else { return false };
+            let selected = match &request.selection {
+                Selection::All => true,
+                Selection::FailurePolicy(wanted) => {
+                    policy.match_conditions.is_empty() && policy.failure_policy == *wanted
+                }
+                Selection::One(name) => policy.name == *name,
+            };
+            let namespace = &policy.name.namespace;
+            let admitted = policy.admission || request.stage == Stage::All;
+            selected
+                && admitted
+                && (namespace.is_empty() || *namespace == request.namespace)
+                && policy.rules.iter().any(|rule| {
+                    rule.matches
+                        .kinds()
+                        .any(|k| kind::matches(k, envelope.kind, envelope.sub_resource))
+                })
+        });
+        indices
+    }
+
+    /// Whether exceptions of this namespace are honoured at all.
+    pub(crate) fn honours(&self, exception: &Exception) -> bool {
+        self.settings.exceptions_enabled
+            && (self.settings.exception_namespace == "*"
+                || self.settings.exception_namespace == exception.name.namespace)
+    }
+
+    /// `emitWarning` of a policy.
+    pub(crate) fn emits_warnings(&self, name: &PolicyName) -> bool {
+        self.policies.iter().any(|policy| policy.name == *name && policy.emit_warning)
     }
 }
 

@@ -1,18 +1,25 @@
-//! Everything said to registries: here only the driver of a proof.
-use sigward_sigstore::prover::{Ask, Evidence, ProofStep, Prover};
-use sigward_sigstore::verified::Proof;
+//! Everything said to registries: verbs on `oci` and `sigstore` types, with bounded reading, typed
+//! outcomes, shared answers, and no idea why it is asked.
+//!
+//! * [`Registry`] is the client; clones share connections, tokens, memories and permits.
+//! * Every `Ok(None)` is a 404 and nothing else; whatever else went wrong is a [`FetchError`].
+//! * Work is detached: a caller who leaves does not stop it, and equal questions share an answer.
+mod credentials;
+mod error;
+mod flight;
+mod observer;
+mod options;
+mod prove;
+mod registry;
+mod wire;
 
-pub trait Transport {
-    fn answer(&self, asks: Vec<Ask>) -> impl Future<Output = Vec<(Ask, Evidence)>> + Send;
-}
-
-/// The whole of it: no rule of what is enough lives here.
-pub async fn prove(mut prover: Prover, transport: &(impl Transport + Sync)) -> Proof {
-    let mut answers = Vec::new();
-    loop {
-        match prover.step(answers) {
-            ProofStep::Done(proof) => return proof,
-            ProofStep::Need(asks) => answers = transport.answer(asks).await,
-        }
-    }
-}
+pub use credentials::{
+    ConfigError, Credentials, Key, Login, NoSecrets, PullSecret, PullSecretFuture, docker_configs,
+    with_login,
+};
+pub use error::{FetchError, Guard, Malformed, Place, Underlying, Unreachable};
+pub use observer::{Memory, Observer, Operation, Unobserved};
+pub use options::{Caps, HostOptions, Options, Proxies, Secret, Times};
+pub use prove::{Transport, prove};
+pub use registry::{Fetched, ImageData, Pushed, Registry};
+pub use wire::tls::TlsError;

@@ -1,4 +1,5 @@
 //! Who must have signed and what evidence is demanded: closed, so its hash is a cache key.
+pub use crate::keys::PublicKey;
 use smol_str::SmolStr;
 use std::num::NonZeroU16;
 
@@ -6,49 +7,130 @@ use std::num::NonZeroU16;
 /// so a rotated Secret is another requirement and invalidates nothing by hand.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Requirement {
+    /// This attestor.
     One(Box<Attestor>),
-    AtLeast { count: NonZeroU16, of: Vec<Requirement> },
+    /// So many of these; a count larger than the list is never met.
+    AtLeast {
+        /// How many must be verified.
+        count: NonZeroU16,
+        /// Among these, asked in order.
+        of: Vec<Self>,
+    },
 }
 
+/// One party that must have signed, and all that its signature must show.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Attestor {
+    /// The signer.
     pub who: Who,
+    /// Whether a transparency log must know the signature.
     pub log: LogRule,
+    /// A signature, or statements of one type.
     pub shows: Shows,
-    /// Where its signatures lie, when not beside the image.
+    /// The repository where its signatures lie, when not beside the image.
     pub store: Option<SmolStr>,
+    /// Pairs that one and the same signature must carry, all of them; sorted by the maker.
     pub annotations: Vec<(SmolStr, SmolStr)>,
+    /// Which of the two ways of storing signatures count, and which is asked first.
+    pub order: Stores,
+    /// What stands before `sha256-….sig` in attached tags (`--attachment-tag-prefix`); mostly empty.
+    pub tag_prefix: SmolStr,
+    /// Whether the signature must speak of this image.
+    pub claims: ClaimRule,
 }
 
+impl Attestor {
+    /// A signature by this key, beside the image, in either store; no log entry is looked for.
+    pub fn insecure_ignoring_log(key: PublicKey) -> Self {
+        Self::new(Who::Key(key), LogRule::InsecureIgnored)
+    }
+
+    /// A signature by `who`, beside the image, in either store.
+    pub fn new(who: Who, log: LogRule) -> Self {
+        Self {
+            who,
+            log,
+            shows: Shows::Signature,
+            store: None,
+            annotations: Vec::new(),
+            order: Stores::default(),
+            tag_prefix: SmolStr::default(),
+            claims: ClaimRule::default(),
+        }
+    }
+}
+
+/// The signer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Who {
+    /// The holder of this key.
     Key(PublicKey),
-    Keyless { trust: TrustId, issuer: SmolStr, subject: SmolStr },
+    /// The holder of a short-lived certificate with this identity.
+    Keyless {
+        /// The roots that may have issued it.
+        trust: TrustId,
+        /// Issuer of the identity token.
+        issuer: SmolStr,
+        /// Subject of the certificate.
+        subject: SmolStr,
+    },
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// What the signer says about the image.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Shows {
+    /// "I signed this": a simple-signing payload, a message signature, or a statement whose
+    /// predicate type is [`crate::statement::COSIGN_SIGN`]. Attestations of other types never count.
+    #[default]
     Signature,
-    /// Every statement of this type, each signed by `who`.
+    /// Every statement of this type, each signed by `who`; at least one.
     Statements {
+        /// The predicate type, compared literally.
         predicate_type: SmolStr,
     },
 }
 
+/// Whether a transparency log must know the signature.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum LogRule {
-    EntryDemanded { trust: TrustId },
+    /// A log of this trusted root must hold the entry.
+    EntryDemanded {
+        /// The trusted root.
+        trust: TrustId,
+    },
+    /// No log is looked at, and the proof says so.
     InsecureIgnored,
 }
 
-/// SPKI DER.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct PublicKey(pub Vec<u8>);
+/// Which stores are read. For a signature the second is asked only when the first does not satisfy;
+/// for statements both are read, because a condition must hold for each of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Stores {
+    /// Attached tags, then bundles: fewest requests where cosign 2 signs.
+    LegacyFirst,
+    /// Bundles, then attached tags: fewest requests where cosign 3 signs.
+    #[default]
+    BundleFirst,
+    /// Bundles alone (`type: SigstoreBundle`).
+    BundleOnly,
+    /// Attached tags alone (`--new-bundle-format=false`).
+    LegacyOnly,
+}
+
+/// Whether what was signed must name the image and carry the annotations.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ClaimRule {
+    /// The signed digest is the image's and the annotations are there.
+    #[default]
+    Checked,
+    /// Neither is looked at (`--check-claims=false`), and the proof says so.
+    InsecureIgnored,
+}
 
 /// The hash of one trusted root; a new root is another requirement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TrustId(pub [u8; 32]);
 
-/// UTC, from the request; pure crates read no clock.
+/// Seconds since 1970, UTC, from the request; pure crates read no clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Timestamp(pub i64);

@@ -1,6 +1,12 @@
-//! The binary.
+//! Parse, run, exit code: nothing else happens here.
+mod cli;
+mod exit_code;
+
+use std::process::ExitCode;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-fn main() {}
+fn main() -> ExitCode {
+    cli::run(std::env::args_os().collect())
+}

@@ -1,0 +1,3 @@
+//! The group `kyverno.io`.
+pub mod v1;
+pub mod v2;

@@ -1,0 +1,19 @@
+//! `ClusterPolicy`: rules for the whole cluster.
+use super::{PolicyStatus, Spec};
+use crate::{kubernetes::ObjectMeta, schema::wire};
+
+wire! {
+    /// Rules that hold in every namespace and for cluster-scoped resources.
+    pub struct ClusterPolicy {
+        /// Group and version of this document.
+        api_version("apiVersion"): String;
+        /// Kind of this document.
+        kind("kind"): String;
+        /// Name, labels and annotations.
+        metadata("metadata"): ObjectMeta;
+        /// What the policy demands and does.
+        spec("spec"): Spec, required;
+        /// What became of it. Written by the controller.
+        status("status"): Option<PolicyStatus>;
+    }
+}

@@ -1,0 +1,315 @@
+//! `ClusterPolicy` and `Policy` of `kyverno.io/v1`: they differ in where they apply, and in little else.
+use super::{
+    KindPattern, MatchCondition, Policy, RuleCounts, Sink, WebhookRule, autogen, block,
+    rule::{self, Ground},
+};
+use crate::{
+    request::Operation,
+    rule::{Action, FailureActions, Override, Rule},
+    snapshot::{FailureAction, FailurePolicy, PolicyName, Settings},
+};
+use sigward_api::{
+    kubernetes::ObjectMeta,
+    kyverno::v1::{self, ApplyRules, Spec},
+    schema::check::{Finding, FindingKind},
+};
+use sigward_document::Value;
+use smol_str::SmolStr;
+use std::collections::BTreeSet;
+
+/// Compiles a policy document.
+pub(crate) fn compile(document: &Value, settings: &Settings, sink: &mut Sink) -> Option<Policy> {
+    let version = document.str_at(&["apiVersion"]).unwrap_or_default();
+    if !version.starts_with("kyverno.io/") {
+        sink.error("apiVersion", format!("expected kyverno.io/v1, found `{version}`"));
+        return None;
+    }
+    let (metadata, spec, found): (ObjectMeta, Spec, Vec<Finding>) =
+        match document.str_at(&["kind"]).unwrap_or_default() {
+            "ClusterPolicy" => {
+                let read = sigward_api::read::<v1::ClusterPolicy>(document);
+                let (metadata, spec) = read.value.map(|v| (v.metadata, v.spec)).unzip();
+                (metadata.unwrap_or_default(), spec.unwrap_or_default(), read.findings)
+            }
+            "Policy" => {
+                let read = sigward_api::read::<v1::Policy>(document);
+                let (metadata, spec) = read.value.map(|v| (v.metadata, v.spec)).unzip();
+                (metadata.unwrap_or_default(), spec.unwrap_or_default(), read.findings)
+            }
+            other => {
+                sink.error("kind", format!("expected ClusterPolicy or Policy, found `{other}`"));
+                return None;
+            }
+        };
+    // A field that nobody knows is passed over; where that would make a check weaker it is refused.
+    let weakens = |path: &str| {
+        path.contains(".verifyImages") || path.contains(".exclude") || path.contains("preconditions")
+    };
+    findings(&found, document, &weakens, sink);
+    if sink.has_errors() {
+        return None;
+    }
+    let namespaced = document.str_at(&["kind"]) == Some("Policy");
+    let name = policy_name(&metadata, namespaced, settings, sink);
+    check_spec(&spec, namespaced, sink);
+    let ground = Ground {
+        settings,
+        policy_namespace: &name.namespace,
+        background: spec.effective_background(),
+        action: action(spec.effective_failure_action()),
+    };
+    let documents: Vec<Value> = document
+        .at_path(&["spec", "rules"])
+        .and_then(Value::as_list)
+        .unwrap_or_default()
+        .to_vec();
+    let (rules, generated) = rules(&spec, &documents, &metadata, &ground, sink);
+    let failure_policy = if settings.force_failure_policy_ignore {
+        FailurePolicy::Ignore
+    } else {
+        match spec.effective_failure_policy() {
+            v1::FailurePolicy::Fail => FailurePolicy::Fail,
+            v1::FailurePolicy::Ignore => FailurePolicy::Ignore,
+        }
+    };
+    let webhook = spec.webhook_configuration.as_ref();
+    Some(Policy {
+        uid: SmolStr::new(&metadata.uid),
+        resource_version: SmolStr::new(&metadata.resource_version),
+        failure_policy,
+        timeout_seconds: spec.effective_timeout_seconds().and_then(|s| u8::try_from(s).ok()),
+        match_conditions: webhook
+            .map(|w| w.match_conditions.as_slice())
+            .unwrap_or_default()
+            .iter()
+            .map(|c| MatchCondition {
+                name: SmolStr::new(&c.name),
+                expression: SmolStr::new(&c.expression),
+            })
+            .collect(),
+        webhook_rules: rules.iter().map(webhook_rule).collect(),
+        rule_names: rules.iter().map(|rule| rule.name.clone()).collect(),
+        counts: counts(&rules, generated.len()),
+        autogen: generated,
+        rules,
+        actions: actions(&spec, sink),
+        apply_one: spec.effective_apply_rules() == ApplyRules::One,
+        emit_warning: spec.effective_emit_warning(),
+        admission: spec.effective_admission(),
+        background: spec.effective_background(),
+        name,
+    })
+}
+
+/// What the schema has to say, with the nearest known name for what is unknown.
+pub(super) fn findings(
+    findings: &[Finding],
+    document: &Value,
+    weakens: &dyn Fn(&str) -> bool,
+    sink: &mut Sink,
+) {
+    let _ = document;
+    for finding in findings {
+        let unknown = finding.kind == FindingKind::Unknown;
+        if unknown && !weakens(&finding.path) {
+            sink.warn(&finding.path, finding.message.clone());
+        } else {
+            sink.error(&finding.path, finding.message.clone());
+        }
+    }
+}
+
+fn policy_name(
+    metadata: &ObjectMeta,
+    namespaced: bool,
+    settings: &Settings,
+    sink: &mut Sink,
+) -> PolicyName {
+    let _ = settings;
+    if metadata.name.is_empty() && metadata.generate_name.is_empty() {
+        sink.error("metadata.name", "a policy needs a name");
+    }
+    if metadata.name.len() > 63 {
+        sink.error("metadata.name", "must be no more than 63 characters");
+    }
+    if !namespaced && !metadata.namespace.is_empty() {
+        sink.error("metadata.namespace", "a ClusterPolicy has no namespace");
+    }
+    if metadata.annotations.get(autogen::ANNOTATION).is_some_and(|list| list == "all") {
+        sink.error(
+            &format!("metadata.annotations[{}]", autogen::ANNOTATION),
+            "the value `all` is no longer supported: name the controllers, or leave it out",
+        );
+    }
+    let namespace = match (namespaced, metadata.namespace.is_empty()) {
+        (false, _) => SmolStr::default(),
+        (true, true) => SmolStr::new_static("default"),
+        (true, false) => SmolStr::new(&metadata.namespace),
+    };
+    PolicyName { namespace, name: SmolStr::new(&metadata.name) }
+}
+
+fn check_spec(spec: &Spec, namespaced: bool, sink: &mut Sink) {
+    let webhook = spec.webhook_configuration.as_ref();
+    let webhook_policy = webhook.and_then(|w| w.failure_policy);
+    if spec.failure_policy.is_some() && webhook_policy.is_some() {
+        sink.error(
+            "spec.failurePolicy",
+            "failurePolicy and webhookConfiguration.failurePolicy cannot both be set",
+        );
+    }
+    for (seconds, path) in [
+        (spec.webhook_timeout_seconds, "spec.webhookTimeoutSeconds"),
+        (webhook.and_then(|w| w.timeout_seconds), "spec.webhookConfiguration.timeoutSeconds"),
+    ] {
+        if seconds.is_some_and(|s| !(1..=30).contains(&s)) {
+            sink.error(path, "the timeout value must be between 1 and 30 seconds");
+        }
+    }
+    if spec.generate_existing_on_policy_update.is_some() {
+        sink.error(
+            "spec.generateExistingOnPolicyUpdate",
+            "generateExistingOnPolicyUpdate is no longer supported: use generateExisting",
+        );
+    }
+    if namespaced && !spec.validation_failure_action_overrides.is_empty() {
+        sink.error(
+            "spec.validationFailureActionOverrides",
+            "use of validationFailureActionOverrides is not allowed in a namespaced Policy",
+        );
+    }
+    let verifies = spec.rules.iter().any(|rule| !rule.verify_images.is_empty());
+    if !spec.effective_admission() {
+        if verifies || spec.rules.iter().any(|rule| rule.mutate.is_some()) {
+            sink.error("spec.admission", "admission can only be false for validate rules");
+        }
+        if !spec.effective_background() {
+            sink.error("spec.background", "one of admission and background must be true");
+        }
+    }
+    if spec.schema_validation.is_some() {
+        sink.warn("spec.schemaValidation", "schemaValidation has no effect");
+    }
+    if spec.failure_policy.is_some() {
+        sink.warn_with(
+            "spec.failurePolicy",
+            "failurePolicy is deprecated",
+            "use webhookConfiguration.failurePolicy",
+        );
+    }
+    if spec.webhook_timeout_seconds.is_some() {
+        sink.warn_with(
+            "spec.webhookTimeoutSeconds",
+            "webhookTimeoutSeconds is deprecated",
+            "use webhookConfiguration.timeoutSeconds",
+        );
+    }
+    if spec.validation_failure_action.is_some() {
+        sink.warn_with(
+            "spec.validationFailureAction",
+            "validationFailureAction is deprecated",
+            "use failureAction in the rule",
+        );
+    }
+    if spec.rules.is_empty() {
+        sink.warn("spec.rules", "the policy has no rules");
+    }
+}
+
+/// Every rule, generated ones after the written; the documents of the generated.
+fn rules(
+    spec: &Spec,
+    documents: &[Value],
+    metadata: &ObjectMeta,
+    ground: &Ground<'_>,
+    sink: &mut Sink,
+) -> (Vec<Rule>, Vec<Value>) {
+    let mut rules = Vec::new();
+    let mut names: BTreeSet<&str> = BTreeSet::new();
+    for (i, (wire, document)) in spec.rules.iter().zip(documents).enumerate() {
+        let path = format!("spec.rules[{i}]");
+        if !names.insert(&wire.name) {
+            sink.error(&format!("{path}.name"), format!("duplicate rule name: `{}`", wire.name));
+        }
+        rules.extend(rule::compile(wire, document, &path, ground, sink));
+    }
+    let annotation = metadata.annotations.get(autogen::ANNOTATION).map(String::as_str);
+    let mut kept = Vec::new();
+    for (i, document) in autogen::generate(documents, annotation) {
+        let name = document.str_at(&["name"]).unwrap_or_default();
+        let path = format!("spec.rules[{i}]({name})");
+        match sigward_document::from_value::<v1::Rule>(&document) {
+            Ok(wire) => {
+                // Warnings were given for the rule it was made from.
+                let mut own = Sink::default();
+                rules.extend(rule::compile(&wire, &document, &path, ground, &mut own));
+                if !sink.has_errors() {
+                    sink.take_errors(own);
+                }
+                kept.push(document);
+            }
+            Err(error) => sink.error(&path, error.to_string()),
+        }
+    }
+    (rules, kept)
+}
+
+fn counts(rules: &[Rule], generated: usize) -> RuleCounts {
+    let mut counts = RuleCounts::default();
+    for rule in rules.iter().take(rules.len().saturating_sub(generated)) {
+        match rule.action {
+            Action::VerifyImages(_) => counts.verify_images += 1,
+            Action::JsonPatch(_) => counts.mutate += 1,
+        }
+    }
+    counts
+}
+
+fn webhook_rule(rule: &Rule) -> WebhookRule {
+    let mut kinds: Vec<KindPattern> = Vec::new();
+    for pattern in rule.matches.kinds() {
+        if !kinds.contains(pattern) {
+            kinds.push(pattern.clone());
+        }
+    }
+    let mut operations: Vec<Operation> =
+        rule.matches.filters.iter().flat_map(|f| f.operations.iter().copied()).collect();
+    // A filter that says nothing of operations means all that the action is for.
+    if operations.is_empty() || rule.matches.filters.iter().any(|f| f.operations.is_empty()) {
+        operations.extend([Operation::Create, Operation::Update]);
+    }
+    operations.sort_unstable();
+    operations.dedup();
+    let validating = match &rule.action {
+        Action::VerifyImages(verify) => verify.is_checked(),
+        Action::JsonPatch(_) => false,
+    };
+    WebhookRule { kinds, operations, mutating: true, validating }
+}
+
+fn actions(spec: &Spec, sink: &mut Sink) -> FailureActions {
+    let mut overrides = Vec::new();
+    for (i, wire) in spec.validation_failure_action_overrides.iter().enumerate() {
+        let path = format!("spec.validationFailureActionOverrides[{i}]");
+        let Some(written) = wire.action else {
+            sink.error(&path, "an override needs an `action`");
+            continue;
+        };
+        let selector = wire.namespace_selector.as_ref();
+        overrides.push(Override {
+            action: action(written),
+            namespaces: wire.namespaces.iter().map(SmolStr::new).collect(),
+            selector: selector
+                .map(|s| block::selector(s, &format!("{path}.namespaceSelector"), sink)),
+        });
+    }
+    FailureActions { default: action(spec.effective_failure_action()), overrides }
+}
+
+/// The wire's word as the engine's.
+pub(super) fn action(wire: v1::FailureAction) -> FailureAction {
+    match wire {
+        v1::FailureAction::Audit => FailureAction::Audit,
+        v1::FailureAction::Enforce => FailureAction::Enforce,
+    }
+}

@@ -1,0 +1,219 @@
+//! One rule from the wire.
+use super::{Sink, block, conditions, context, mutate, names::Scope, verify_images};
+use crate::{
+    images::extract::Extractor,
+    matching::kind,
+    rule::{Action, Rule},
+    snapshot::{FailureAction, Settings},
+};
+use sigward_api::kyverno::v1;
+use sigward_document::{Value, wildcard};
+use sigward_jmespath::Expression;
+use smol_str::SmolStr;
+use std::collections::BTreeMap;
+
+/// What a rule stands on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ground<'g> {
+    /// The process's settings.
+    pub(crate) settings: &'g Settings,
+    /// Empty for a cluster policy.
+    pub(crate) policy_namespace: &'g str,
+    /// `spec.background`.
+    pub(crate) background: bool,
+    /// The policy's own action.
+    pub(crate) action: FailureAction,
+}
+
+/// Compiles a rule; `document` is the same rule as a tree, for what the types cannot hold.
+pub(crate) fn compile(
+    wire: &v1::Rule,
+    document: &Value,
+    path: &str,
+    ground: &Ground<'_>,
+    sink: &mut Sink,
+) -> Option<Rule> {
+    if wire.name.is_empty() {
+        sink.error(&format!("{path}.name"), "a rule needs a name");
+    }
+    if wire.name.len() > 63 {
+        sink.error(&format!("{path}.name"), "must be no more than 63 characters");
+    }
+    if !one_action(wire, path, sink) {
+        return None;
+    }
+    let place = block::Place {
+        namespaced: !ground.policy_namespace.is_empty(),
+        background: ground.background,
+        needs_kinds: true,
+    };
+    let match_path = format!("{path}.match");
+    let default = v1::MatchResources::default();
+    let match_wire = wire.match_resources.as_ref().unwrap_or(&default);
+    let matches = block::compile(match_wire, &match_path, place, sink);
+    let exclude = match &wire.exclude_resources {
+        Some(exclude) => {
+            if exclude == match_wire {
+                sink.error(path, "rule is matching an empty set");
+            }
+            let place = block::Place { needs_kinds: false, ..place };
+            block::compile(exclude, &format!("{path}.exclude"), place, sink)
+        }
+        None => crate::matching::Block::default(),
+    };
+    let mut scope = Scope { background: ground.background, ..Scope::default() };
+    let entries = context::compile(
+        &wire.context,
+        &format!("{path}.context"),
+        &mut scope,
+        ground.settings,
+        ground.policy_namespace,
+        sink,
+    );
+    let preconditions = conditions::compile(
+        document.get("preconditions"),
+        &format!("{path}.preconditions"),
+        &scope,
+        sink,
+    );
+    if !wire.cel_preconditions.is_empty() {
+        sink.unsupported(&format!("{path}.celPreconditions"), "CEL");
+    }
+    let extractors = extractors(wire, path, sink);
+    let action = if let Some(mutation) = &wire.mutate {
+        if !extractors.is_empty() {
+            sink.error(
+                &format!("{path}.imageExtractors"),
+                "imageExtractors are only for verifyImages rules",
+            );
+        }
+        Action::JsonPatch(mutate::compile(mutation, &format!("{path}.mutate"), &scope, sink)?)
+    } else {
+        check_kinds(&matches, &match_path, sink);
+        let transforms =
+            extractors.values().flatten().any(|extractor| extractor.jmes_path.is_some());
+        if transforms && wire.verify_images.iter().any(v1::ImageVerification::effective_mutate_digest)
+        {
+            sink.error_with(
+                &format!("{path}.imageExtractors"),
+                "an image that jmesPath transforms cannot be pinned",
+                "set `mutateDigest: false`",
+            );
+        }
+        Action::VerifyImages(verify_images::compile(wire, document, path, &scope, ground, sink)?)
+    };
+    Some(Rule {
+        name: SmolStr::new(&wire.name),
+        matches,
+        exclude,
+        context: entries,
+        preconditions,
+        extractors,
+        action,
+    })
+}
+
+/// Exactly one action, and one that this build has.
+fn one_action(wire: &v1::Rule, path: &str, sink: &mut Sink) -> bool {
+    let actions = usize::from(wire.mutate.is_some())
+        + usize::from(wire.validate.is_some())
+        + usize::from(wire.generate.is_some())
+        + usize::from(!wire.verify_images.is_empty());
+    if actions != 1 {
+        sink.error(
+            path,
+            "a rule must define exactly one of mutate, validate, generate and verifyImages",
+        );
+        return false;
+    }
+    for (present, field) in
+        [(wire.validate.is_some(), "validate"), (wire.generate.is_some(), "generate")]
+    {
+        if present {
+            sink.unsupported(&format!("{path}.{field}"), &format!("a {field} rule"));
+            return false;
+        }
+    }
+    true
+}
+
+fn check_kinds(matches: &crate::matching::Block, path: &str, sink: &mut Sink) {
+    let kinds: Vec<_> = matches.kinds().collect();
+    for pattern in &kinds {
+        if wildcard::contains_wildcard(&pattern.kind) {
+            sink.error(
+                path,
+                format!("wildcard kind `{}` is not allowed in verifyImages rules", pattern.kind),
+            );
+        }
+    }
+    let controllers = [
+        "Deployment",
+        "DaemonSet",
+        "StatefulSet",
+        "ReplicaSet",
+        "ReplicationController",
+        "Job",
+        "CronJob",
+    ];
+    let only = !kinds.is_empty() && kinds.iter().all(|k| controllers.contains(&k.kind.as_str()));
+    if only {
+        sink.warn_with(
+            path,
+            "the rule matches controllers only: a Pod that is made directly, or by another controller, is not checked",
+            "match `Pod`: rules for its controllers are generated",
+        );
+    }
+}
+
+fn extractors(
+    wire: &v1::Rule,
+    path: &str,
+    sink: &mut Sink,
+) -> BTreeMap<SmolStr, Vec<Extractor>> {
+    let mut all = BTreeMap::new();
+    for (kind_name, list) in &wire.image_extractors {
+        let mut own = Vec::new();
+        for (i, one) in list.iter().enumerate() {
+            let path = format!("{path}.imageExtractors[{kind_name}][{i}]");
+            own.extend(extractor(one, &path, sink));
+        }
+        let written = kind::parse(kind_name);
+        all.insert(written.kind, own);
+    }
+    all
+}
+
+fn extractor(one: &v1::ImageExtractor, path: &str, sink: &mut Sink) -> Option<Extractor> {
+    let mut segments: Vec<SmolStr> =
+        one.path.split('/').filter(|s| !s.is_empty()).map(SmolStr::new).collect();
+    let value = if one.value.is_empty() {
+        match segments.pop() {
+            Some(last) if last != "*" => last,
+            _ => {
+                sink.error(&format!("{path}.path"), "expected a path that ends in a field");
+                return None;
+            }
+        }
+    } else {
+        SmolStr::new(&one.value)
+    };
+    let jmes_path = if one.jmes_path.is_empty() {
+        None
+    } else {
+        match Expression::parse(&one.jmes_path) {
+            Ok(expression) => Some(expression),
+            Err(error) => {
+                sink.error(&format!("{path}.jmesPath"), error.to_string());
+                return None;
+            }
+        }
+    };
+    Some(Extractor {
+        path: segments,
+        value,
+        key: (!one.key.is_empty()).then(|| SmolStr::new(&one.key)),
+        group: SmolStr::new(if one.name.is_empty() { "custom" } else { &one.name }),
+        jmes_path,
+    })
+}

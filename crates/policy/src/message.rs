@@ -1,0 +1,232 @@
+//! Every sentence that a user or a script may read, in one place.
+//!
+//! Shapes are Kyverno's where scripts match on them; what is said besides stands behind, never between.
+use crate::{
+    decision::{RuleOutcome, Status},
+    fact::{Cause, CauseKind},
+    request::Request,
+    snapshot::PolicyName,
+};
+use sigward_document::Value;
+use sigward_sigstore::{
+    requirement::Shows,
+    verified::{Proof, Refusal},
+};
+use smol_str::SmolStr;
+use std::collections::BTreeMap;
+
+/// A rule that only pins has pinned.
+pub(crate) const MUTATED_DIGEST: &str = "mutated image digest";
+/// What was verified is not what will be pulled, if the tag moves in between.
+pub(crate) const TAG_CAN_MOVE: &str = "the tag can move after admission: set `mutateDigest: true` \
+    to pin what was verified, or `verifyDigest: true` to demand a digest";
+/// What a keyless attestor comes to.
+pub(crate) const KEYLESS_UNAVAILABLE: &str =
+    "keyless verification is not available in this build";
+/// A mutate rule changed nothing.
+pub(crate) const NO_PATCHES: &str = "no patches applied";
+/// Preconditions did not hold.
+pub(crate) const PRECONDITIONS: &str = "preconditions not met";
+
+/// A cause in one line: what kind, where, and the other side's own words.
+pub(crate) fn cause(cause: &Cause) -> String {
+    let kind = match cause.kind {
+        CauseKind::Denied => "access denied",
+        CauseKind::Throttled { .. } => "too many requests",
+        CauseKind::Unavailable => "unavailable",
+        CauseKind::Unreachable => "no connection",
+        CauseKind::TimedOut => "timed out",
+        CauseKind::Malformed => "malformed answer",
+        CauseKind::TooLarge => "too large",
+        CauseKind::Deadline => "the request's deadline passed before the answer came",
+        CauseKind::Budget => "the request's budget is used up",
+        CauseKind::Forbidden => "refused to ask",
+        CauseKind::TrustUnavailable => return undetermined(&cause.place, cause.said.as_ref()),
+    };
+    let mut text = format!("could not be determined: {kind}");
+    if !cause.place.is_empty() {
+        text.push_str(" (");
+        text.push_str(&cause.place);
+        text.push(')');
+    }
+    if let Some(said) = &cause.said {
+        text.push_str(": ");
+        text.push_str(said);
+    }
+    text
+}
+
+fn undetermined(what: &str, said: Option<&SmolStr>) -> String {
+    match said {
+        Some(said) => format!("could not be determined: {what}: {said}"),
+        None => format!("could not be determined: {what}"),
+    }
+}
+
+/// Why a key that a policy names cannot be had.
+pub(crate) fn key_absent(reference: &str) -> Cause {
+    Cause {
+        kind: CauseKind::Malformed,
+        place: SmolStr::new(reference),
+        said: Some(SmolStr::new_static("failed to load public key: there is no such key")),
+    }
+}
+
+/// An image satisfies an entry.
+pub(crate) fn verified(attested: bool, image: &str) -> String {
+    if attested {
+        format!("verified image attestations for {image}")
+    } else {
+        format!("verified image signatures for {image}")
+    }
+}
+
+/// An image does not satisfy an entry, or it could not be told.
+pub(crate) fn failed(image: &str, text: &str) -> String {
+    format!("failed to verify image {image}: {text}")
+}
+
+/// Attestations are missing or do not satisfy.
+pub(crate) fn attestations_failed(
+    image: &str,
+    verified: usize,
+    required: usize,
+    text: &str,
+) -> String {
+    format!(
+        "image attestations verification failed, verifiedCount: {verified}, \
+         requiredCount: {required}, error: {text}, image: {image}"
+    )
+}
+
+/// No statement of the type. The spelling is upstream's.
+pub(crate) fn attestation_absent(predicate_type: &str) -> String {
+    format!("attestions not found for predicate type {predicate_type}")
+}
+
+/// A statement does not satisfy its conditions.
+pub(crate) fn attestation_refused(image: &str, predicate_type: &str, said: &str) -> String {
+    format!("attestation checks failed for {image} and predicate {predicate_type}: {said}")
+}
+
+/// `validate.deny` held.
+pub(crate) fn denied(image: &str, said: &str) -> String {
+    if said.is_empty() {
+        // COMPAT: Kyverno 1.19: two spaces, and no image; test: an_empty_deny_message_reads_as_upstream
+        return "validation error: imageVerify  failed".to_owned();
+    }
+    format!("validation in verifyImages failed: {said}, image: {image}")
+}
+
+/// A skip pattern matched.
+pub(crate) fn skipped(image: &str, policy: &PolicyName, rule: &str) -> String {
+    format!("skipping image reference image {image}, policy {} ruleName {rule}", policy.name)
+}
+
+/// A field names no image.
+pub(crate) fn unreadable_image(written: &str, pointer: &str, reason: &str) -> String {
+    format!("failed to parse image reference `{written}` at {pointer}: {reason}")
+}
+
+/// Only the pin needed the registry, and it could not be asked.
+pub(crate) fn pin_failed(image: &str, why: Option<&Cause>) -> String {
+    let why = why.map_or_else(|| "the registry has no such tag".to_owned(), cause);
+    format!(
+        "failed to update digest: {image}: {why}; only pinning the digest needs the registry here: \
+         set `mutateDigest: false` and `verifyDigest: false` to do without"
+    )
+}
+
+/// An admission warning.
+pub(crate) fn warning(policy: &PolicyName, rule: &str, text: &str) -> String {
+    format!("policy {}.{rule}: {text}", policy.name)
+}
+
+/// Exceptions took the rule out.
+// COMPAT: Kyverno 1.19: no separator before the names; test: an_exception_skips_the_rule_and_names_itself
+pub(crate) fn excepted(names: &[SmolStr]) -> String {
+    format!("rule is skipped due to policy exceptions{}", names.join(","))
+}
+
+/// A mutate rule changed the object.
+pub(crate) fn mutated(request: &Request, name: &str) -> String {
+    let kind = &request.kind.kind;
+    if request.namespace.is_empty() {
+        format!("mutated {kind}/{name}")
+    } else {
+        format!("mutated {kind}/{name} in namespace {}", request.namespace)
+    }
+}
+
+/// A mutate rule could not be applied, and its policy says to refuse then.
+pub(crate) fn mutation_failed(policy: &PolicyName, rule: &str, reason: &str) -> String {
+    let policy = &policy.name;
+    format!("mutation policy {policy} error: failed to apply policy {policy} rules [{rule}: {reason}]")
+}
+
+/// The validating side: no digest.
+pub(crate) fn missing_digest(image: &str) -> String {
+    format!("missing digest for {image}")
+}
+
+/// The validating side: not verified; what the verification said stands behind.
+pub(crate) fn unverified(image: &str, why: Option<&str>) -> String {
+    match why {
+        Some(why) => format!("unverified image {image}: {why}"),
+        None => format!("unverified image {image}"),
+    }
+}
+
+/// The validating side: all is well.
+pub(crate) fn checked(skipped: &[SmolStr], any_verified: bool) -> String {
+    match (skipped.is_empty(), any_verified) {
+        (true, _) => "image verified".to_owned(),
+        (false, true) => format!("image verified, skipped images: {}", skipped.join(" ")),
+        (false, false) => format!("image skipped, skipped images: {}", skipped.join(" ")),
+    }
+}
+
+/// Why one attestor is not satisfied, in the words that scripts know.
+pub(crate) fn refusal(refusal: &Refusal) -> String {
+    match &refusal.shows {
+        Shows::Statements { predicate_type }
+            if refusal.nothing_found() || refusal.only_other_types() =>
+        {
+            attestation_absent(predicate_type)
+        }
+        Shows::Signature | Shows::Statements { .. } => refusal.to_string(),
+    }
+}
+
+/// What a proof looked at, attestor by attestor, without repetition.
+pub(crate) fn looked_at(proof: &Proof) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for line in proof.looked.iter().map(ToString::to_string) {
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    lines
+}
+
+/// The body of a denial, as the API server prints it: every rule that neither passed nor was skipped, by policy.
+// COMPAT: Kyverno 1.19: blank lines, the trailing space and the sorted two-level YAML are matched by scripts; test: the_denial_body_is_kyvernos_to_the_byte
+pub(crate) fn denial(request: &Request, name: &str, rules: &[RuleOutcome]) -> String {
+    let mut policies: BTreeMap<SmolStr, BTreeMap<SmolStr, Value>> = BTreeMap::new();
+    for rule in rules {
+        if matches!(rule.status, Status::Pass | Status::Skip) {
+            continue;
+        }
+        policies
+            .entry(rule.policy.name.clone())
+            .or_default()
+            .insert(rule.rule.clone(), Value::string(&rule.message));
+    }
+    let tree = Value::map(policies.into_iter().map(|(policy, rules)| (policy, Value::map(rules))));
+    let kind = &request.kind.kind;
+    let namespace = &request.namespace;
+    let yaml = crate::gap::to_yaml(&tree);
+    format!(
+        "\n\nresource {kind}/{namespace}/{name} was blocked due to the following policies \n\n{yaml}"
+    )
+}

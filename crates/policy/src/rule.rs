@@ -1,0 +1,59 @@
+//! A compiled rule: what it is about, what it needs, what it does.
+use crate::{
+    conditions::Conditions,
+    context::entry::ContextEntry,
+    images::extract::Extractor,
+    matching::{Block, selector::Selector},
+    rules::{json_patch::JsonPatch, verify_images::VerifyImages},
+    snapshot::FailureAction,
+};
+use smol_str::SmolStr;
+use std::collections::BTreeMap;
+
+/// One rule, checked.
+#[derive(Debug)]
+pub(crate) struct Rule {
+    /// Its name, with the autogen prefix.
+    pub(crate) name: SmolStr,
+    /// What it is about.
+    pub(crate) matches: Block,
+    /// What it is not about.
+    pub(crate) exclude: Block,
+    /// Data by name.
+    pub(crate) context: Vec<ContextEntry>,
+    /// When they do not hold, the rule is skipped.
+    pub(crate) preconditions: Conditions,
+    /// Where images stand in other kinds.
+    pub(crate) extractors: BTreeMap<SmolStr, Vec<Extractor>>,
+    /// What it does.
+    pub(crate) action: Action,
+}
+
+/// What a rule does.
+#[derive(Debug)]
+pub(crate) enum Action {
+    /// `verifyImages`.
+    VerifyImages(VerifyImages),
+    /// `mutate.patchesJson6902`.
+    JsonPatch(JsonPatch),
+}
+
+/// `validationFailureAction` and what overrides it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FailureActions {
+    /// Where nothing else is said.
+    pub(crate) default: FailureAction,
+    /// The first that matches the namespace wins.
+    pub(crate) overrides: Vec<Override>,
+}
+
+/// One entry of `validationFailureActionOverrides`.
+#[derive(Clone, Debug)]
+pub(crate) struct Override {
+    /// The action there.
+    pub(crate) action: FailureAction,
+    /// Wildcards; empty asks nothing.
+    pub(crate) namespaces: Vec<SmolStr>,
+    /// Over the namespace's labels.
+    pub(crate) selector: Option<Selector>,
+}

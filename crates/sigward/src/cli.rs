@@ -1,0 +1,67 @@
+//! Which command line is this: `sigward`, or the name it was called by.
+mod completion;
+pub(crate) mod cosign;
+
+use crate::exit_code;
+use clap::{Command, CommandFactory, FromArgMatches, Parser, Subcommand};
+use std::{ffi::OsString, io::Write as _, path::Path, process::ExitCode};
+
+/// Only trusted images run, and everyone can see why.
+#[derive(Debug, Parser)]
+#[command(name = "sigward", version, about, long_about = None, arg_required_else_help = true)]
+struct Sigward {
+    #[command(flatten)]
+    global: cosign::Global,
+    #[command(subcommand)]
+    command: Commands,
+}
+
+#[derive(Debug, Subcommand)]
+enum Commands {
+    #[command(flatten)]
+    Cosign(cosign::Commands),
+}
+
+/// Runs the command line; every path out of here is an exit code.
+pub(crate) fn run(args: Vec<OsString>) -> ExitCode {
+    let called = args.first().map(Path::new).and_then(Path::file_stem).unwrap_or_default();
+    match called.to_str() {
+        Some("cosign") => cosign::run(args),
+        _ => sigward(args),
+    }
+}
+
+fn sigward(args: Vec<OsString>) -> ExitCode {
+    let (args, warnings) = cosign::normalise(args);
+    for warning in warnings {
+        let _closed = writeln!(std::io::stderr(), "{warning}");
+    }
+    let matches = match command().try_get_matches_from(args) {
+        Ok(matches) => matches,
+        Err(error) => return usage(&error),
+    };
+    let Sigward { global, command } = match Sigward::from_arg_matches(&matches) {
+        Ok(parsed) => parsed,
+        Err(error) => return usage(&error),
+    };
+    match command {
+        Commands::Cosign(command) => cosign::run_parsed(&matches, &global, command),
+    }
+}
+
+/// The whole tree, for completion scripts.
+pub(crate) fn command() -> Command {
+    Sigward::command().mut_subcommands(|subcommand| {
+        // cosign's commands take their flags from the environment as cosign does; ours have variables of their own.
+        match subcommand.get_name() {
+            "serve" | "apply" | "quickstart" => subcommand,
+            _ => cosign::with_environment(subcommand),
+        }
+    })
+}
+
+/// Help is an answer (0, standard output); a wrong command line is an error (1, standard error), as with the peers.
+fn usage(error: &clap::Error) -> ExitCode {
+    let _closed = error.print();
+    ExitCode::from(if error.use_stderr() { exit_code::FAILURE } else { exit_code::SUCCESS })
+}

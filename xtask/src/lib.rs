@@ -1,0 +1,17 @@
+//! Chores in Rust: checks on the tree, real peers, clusters on loopback, end-to-end runs, benchmarks.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "chores speak to the person who runs them"
+)]
+
+pub mod bench;
+pub mod ci;
+pub mod cluster;
+pub mod deny;
+pub mod e2e;
+pub mod layers;
+pub mod peers;
+pub mod process;
+pub mod tidy;
+pub mod workspace;
