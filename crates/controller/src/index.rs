@@ -16,7 +16,9 @@ use crate::{
 use kube::runtime::watcher::Event;
 use sigward_document::Value;
 use sigward_policy::{
-    compile::{Compiled, Diagnostic, Exception, Policy, Severity, compile_exception, compile_policy},
+    compile::{
+        Compiled, Diagnostic, Exception, Policy, Severity, compile_exception, compile_policy,
+    },
     snapshot::{PolicyName, Settings, Snapshot},
 };
 use std::{
@@ -142,12 +144,15 @@ impl Index {
             Watched::ClusterPolicy => {
                 self.policies.keys().filter(|name| name.namespace.is_empty()).map(key_of).collect()
             }
-            Watched::Policy => self.policies.keys().filter(|name| !name.namespace.is_empty()).map(key_of).collect(),
+            Watched::Policy => {
+                self.policies.keys().filter(|name| !name.namespace.is_empty()).map(key_of).collect()
+            }
             Watched::PolicyException => self.exceptions.keys().cloned().collect(),
             Watched::Configuration => self.config_map.iter().map(|(key, _)| key.clone()).collect(),
-            Watched::Namespace | Watched::RoleBinding | Watched::ClusterRoleBinding | Watched::OwnSecret => {
-                self.known.read().keys(of)
-            }
+            Watched::Namespace
+            | Watched::RoleBinding
+            | Watched::ClusterRoleBinding
+            | Watched::OwnSecret => self.known.read().keys(of),
         }
     }
 
@@ -161,7 +166,10 @@ impl Index {
                 Changed { snapshot: true, ..Changed::default() }
             }
             Watched::Configuration => self.configure(Some((key, tree))),
-            Watched::Namespace | Watched::RoleBinding | Watched::ClusterRoleBinding | Watched::OwnSecret => {
+            Watched::Namespace
+            | Watched::RoleBinding
+            | Watched::ClusterRoleBinding
+            | Watched::OwnSecret => {
                 self.known.write().apply(of, key, tree);
                 Changed { secrets: of == Watched::OwnSecret, ..Changed::default() }
             }
@@ -180,7 +188,10 @@ impl Index {
                 Changed { snapshot: gone, ..Changed::default() }
             }
             Watched::Configuration => self.configure(None),
-            Watched::Namespace | Watched::RoleBinding | Watched::ClusterRoleBinding | Watched::OwnSecret => {
+            Watched::Namespace
+            | Watched::RoleBinding
+            | Watched::ClusterRoleBinding
+            | Watched::OwnSecret => {
                 self.known.write().delete(of, key);
                 Changed { secrets: of == Watched::OwnSecret, ..Changed::default() }
             }
@@ -206,12 +217,15 @@ impl Index {
 
     /// New settings: everything is compiled again, since settings are part of what it means.
     fn configure(&mut self, config_map: Option<(Key, Value)>) -> Changed {
-        let data = |map: &Option<(Key, Value)>| map.as_ref().and_then(|(_, tree)| tree.at_path(&["data"]).cloned());
+        let data = |map: &Option<(Key, Value)>| {
+            map.as_ref().and_then(|(_, tree)| tree.at_path(&["data"]).cloned())
+        };
         if data(&self.config_map) == data(&config_map) {
             self.config_map = config_map;
             return Changed::default();
         }
-        let (settings, configuration) = settings::read(&self.base, config_map.as_ref().map(|(_, tree)| tree));
+        let (settings, configuration) =
+            settings::read(&self.base, config_map.as_ref().map(|(_, tree)| tree));
         for mistake in &configuration.mistakes {
             tracing::warn!(%mistake, "a key of the configuration is not used");
         }
@@ -238,7 +252,8 @@ impl Index {
         if self.missing().next().is_some() {
             return None;
         }
-        let policies = self.policies.values().filter_map(|stored| stored.compiled.clone()).collect();
+        let policies =
+            self.policies.values().filter_map(|stored| stored.compiled.clone()).collect();
         let exceptions = self.exceptions.values().flatten().cloned().collect();
         let id = self.next_snapshot;
         self.next_snapshot += 1;
@@ -267,7 +282,10 @@ impl Index {
 
     /// The Secrets and ConfigMaps that policies refer to by name.
     pub fn references(&self) -> BTreeSet<Reference> {
-        self.policies.values().flat_map(|stored| references::of(&stored.document, &self.settings)).collect()
+        self.policies
+            .values()
+            .flat_map(|stored| references::of(&stored.document, &self.settings))
+            .collect()
     }
 }
 

@@ -85,8 +85,11 @@ impl Health {
             let mut detail = Vec::new();
             if let Some(since) = state.away_since {
                 let since = crate::clock::rfc3339(since);
-                let meanwhile =
-                    if state.has_snapshot { "the last known policies are served" } else { "no policies are known yet" };
+                let meanwhile = if state.has_snapshot {
+                    "the last known policies are served"
+                } else {
+                    "no policies are known yet"
+                };
                 detail.push(format!("the API server does not answer since {since}: {meanwhile}"));
             }
             for kind in &state.missing {
@@ -123,7 +126,10 @@ mod tests {
         health.pulse(false);
         let readiness = health.readiness();
         assert!(readiness.ready);
-        assert!(readiness.detail.first().unwrap().contains("last known policies are served"), "{readiness:?}");
+        assert!(
+            readiness.detail.first().unwrap().contains("last known policies are served"),
+            "{readiness:?}"
+        );
         health.pulse(true);
         assert_eq!(health.readiness().detail, [""; 0]);
     }

@@ -7,8 +7,10 @@ use kube::{
     api::{Patch, PatchParams},
 };
 use serde_json::{Value as Json, json};
-use sigward_api::kyverno::v1::{AutogenStatus, PolicyStatus, RuleCount, ValidatingAdmissionPolicyStatus};
 use sigward_api::kubernetes::{ConditionStatus, StatusCondition};
+use sigward_api::kyverno::v1::{
+    AutogenStatus, PolicyStatus, RuleCount, ValidatingAdmissionPolicyStatus,
+};
 use sigward_document::Value;
 use sigward_policy::snapshot::PolicyName;
 
@@ -19,7 +21,8 @@ const MAX_MESSAGE: usize = 32768;
 pub fn wanted(stored: &StoredPolicy, served: bool, now: &str) -> PolicyStatus {
     let (status, reason, message) = match stored.error() {
         Some(error) => {
-            let kept = if stored.compiled.is_some() { "; the last good form stays in force" } else { "" };
+            let kept =
+                if stored.compiled.is_some() { "; the last good form stays in force" } else { "" };
             let message = format!("{}: {}{kept}", error.path, error.message);
             (ConditionStatus::False, "Failed", message)
         }
@@ -28,7 +31,9 @@ pub fn wanted(stored: &StoredPolicy, served: bool, now: &str) -> PolicyStatus {
     };
     let before = ready_of(&stored.document);
     let unchanged = before.as_ref().is_some_and(|before| before.status == Some(status));
-    let since = before.filter(|_| unchanged).map_or_else(|| now.to_owned(), |before| before.last_transition_time);
+    let since = before
+        .filter(|_| unchanged)
+        .map_or_else(|| now.to_owned(), |before| before.last_transition_time);
     let mut message = message;
     message.truncate(message.floor_char_boundary(MAX_MESSAGE));
     PolicyStatus {
@@ -42,7 +47,11 @@ pub fn wanted(stored: &StoredPolicy, served: bool, now: &str) -> PolicyStatus {
             observed_generation: None,
         }],
         autogen: Some(AutogenStatus {
-            rules: stored.compiled.iter().flat_map(|policy| policy.autogen_rules().iter().cloned()).collect(),
+            rules: stored
+                .compiled
+                .iter()
+                .flat_map(|policy| policy.autogen_rules().iter().cloned())
+                .collect(),
         }),
         rule_count: Some(count(&stored.document)),
         validating_admission_policy: Some(ValidatingAdmissionPolicyStatus::default()),
@@ -59,7 +68,10 @@ fn ready_of(document: &Value) -> Option<StatusCondition> {
 fn count(document: &Value) -> RuleCount {
     let rules = document.at_path(&["spec", "rules"]).and_then(Value::as_list).unwrap_or_default();
     let with = |name: &str| {
-        let count = rules.iter().filter(|rule| rule.at_path(&[name]).is_some_and(|part| !part.is_null())).count();
+        let count = rules
+            .iter()
+            .filter(|rule| rule.at_path(&[name]).is_some_and(|part| !part.is_null()))
+            .count();
         i32::try_from(count).unwrap_or(i32::MAX)
     };
     RuleCount {
@@ -76,7 +88,9 @@ fn to_json(status: &PolicyStatus) -> Json {
     if let Some(members) = json.as_object_mut() {
         members.entry("autogen").or_insert_with(|| json!({}));
         members.entry("rulecount").or_insert_with(|| json!(RuleCount::default()));
-        members.entry("validatingadmissionpolicy").or_insert_with(|| json!(ValidatingAdmissionPolicyStatus::default()));
+        members
+            .entry("validatingadmissionpolicy")
+            .or_insert_with(|| json!(ValidatingAdmissionPolicyStatus::default()));
     }
     json
 }
@@ -115,8 +129,10 @@ fn replaced(before: Option<&Value>, wanted: &Json) -> Json {
         for (name, _) in before.iter() {
             members.entry(name).or_insert(Json::Null);
         }
-        if let (Some(autogen), Some(old)) = (members.get_mut("autogen").and_then(Json::as_object_mut), before.get("autogen").and_then(Value::as_map))
-        {
+        if let (Some(autogen), Some(old)) = (
+            members.get_mut("autogen").and_then(Json::as_object_mut),
+            before.get("autogen").and_then(Value::as_map),
+        ) {
             for (name, _) in old.iter() {
                 autogen.entry(name).or_insert(Json::Null);
             }

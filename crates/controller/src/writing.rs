@@ -57,7 +57,11 @@ const SETTLE: Duration = Duration::from_millis(50);
 
 impl Writer {
     /// Writes whenever something changed, until it is told to stop.
-    pub(crate) async fn run(mut self, mut wake: mpsc::Receiver<()>, mut stop: watch::Receiver<bool>) {
+    pub(crate) async fn run(
+        mut self,
+        mut wake: mpsc::Receiver<()>,
+        mut stop: watch::Receiver<bool>,
+    ) {
         let mut pause = Duration::ZERO;
         loop {
             tokio::select! {
@@ -114,7 +118,11 @@ impl Writer {
         Ok(())
     }
 
-    fn told<E: std::error::Error>(&self, what: &'static str, result: Result<(), E>) -> Result<(), ()> {
+    fn told<E: std::error::Error>(
+        &self,
+        what: &'static str,
+        result: Result<(), E>,
+    ) -> Result<(), ()> {
         let said = result.as_ref().err().map(|error| {
             let mut said = error.to_string();
             let mut cause = error.source();
@@ -143,7 +151,8 @@ impl Writer {
 
     async fn webhooks(&self, picture: &Picture, ca_bundle: &[u8]) -> Result<(), kube::Error> {
         let options = &self.options;
-        let role = api(&self.client, &kinds::cluster_roles(), "").get_opt(&options.cluster_role).await?;
+        let role =
+            api(&self.client, &kinds::cluster_roles(), "").get_opt(&options.cluster_role).await?;
         let uid = role.as_ref().and_then(|role| role.tree().str_at(&["metadata", "uid"]));
         let subscriptions: Vec<Subscription> = picture
             .policies
@@ -165,7 +174,11 @@ impl Writer {
         };
         let applied = reconcile::apply(&self.client, &wanted.configurations()).await?;
         if applied != reconcile::Applied::default() {
-            tracing::info!(created = applied.created, replaced = applied.replaced, "webhook configurations written");
+            tracing::info!(
+                created = applied.created,
+                replaced = applied.replaced,
+                "webhook configurations written"
+            );
         }
         Ok(())
     }
