@@ -36,6 +36,8 @@ pub(crate) struct Evaluator<'a, 'h> {
     identity: u64,
     /// Random numbers drawn so far.
     draws: u32,
+    /// Members of the root found so far: a root that has one is not null.
+    found: u64,
 }
 
 /// What a missing key becomes where it is not an error.
@@ -73,6 +75,7 @@ impl<'a, 'h> Evaluator<'a, 'h> {
             max_depth: depth,
             identity,
             draws: 0,
+            found: 0,
         }
     }
 
@@ -173,9 +176,9 @@ impl<'a, 'h> Evaluator<'a, 'h> {
                 let left = or_null_whatever(self.node(left, current))?;
                 self.filter(left, condition, right)
             }
-            Node::Flatten(left) => {
+            Node::Flatten { left, right } => {
                 let left = or_null_whatever(self.node(left, current))?;
-                self.flatten(left)
+                self.flatten(left, right)
             }
             Node::Values { left, right } => {
                 let left = or_null_whatever(self.node(left, current))?;
@@ -185,18 +188,11 @@ impl<'a, 'h> Evaluator<'a, 'h> {
                 }
             }
             Node::List(members) => {
-                if current.is_null() {
-                    return Ok(Item::NULL);
-                }
-                self.charge(members.len() * size_of::<Value>())?;
-                let mut list = Vec::with_capacity(members.len());
-                for member in members {
-                    let item = or_null(self.node(member, current))?;
-                    list.push(self.element(item)?);
-                }
-                Ok(Item::List(list))
+                self.unless_null(current, |evaluator| evaluator.list(members, current))
             }
-            Node::Hash(members) => self.hash(members, current),
+            Node::Hash(members) => {
+                self.unless_null(current, |evaluator| evaluator.hash(members, current))
+            }
             Node::Call(call) => self.call(call, current),
             Node::Reference(inner) => Ok(Item::Reference(inner)),
         }
@@ -253,6 +249,7 @@ impl<'a, 'h> Evaluator<'a, 'h> {
             Item::Root => {
                 let Some((first, rest)) = keys.split_first() else { return Ok(Item::Root) };
                 if let Some(value) = self.root.member(first) {
+                    self.found += 1;
                     return Ok(follow(value, rest)?.map_or(Item::NULL, Item::Borrowed));
                 }
                 // Only now does it matter whether the root is an object at all.
@@ -353,60 +350,66 @@ impl<'a, 'h> Evaluator<'a, 'h> {
         Ok(Item::bool(holds))
     }
 
+    /// What a projection makes of one element, put on its list unless it is null.
+    fn collect(
+        &mut self,
+        element: Item<'a>,
+        right: &'a Node,
+        list: &mut Vec<Item<'a>>,
+    ) -> Result<(), EvaluateError> {
+        self.step(1)?;
+        let item = if matches!(right, Node::Current) {
+            element
+        } else {
+            let item = or_null(self.node(right, &element))?;
+            self.element(item)?
+        };
+        if !item.is_null() {
+            list.push(item);
+        }
+        Ok(())
+    }
+
+    /// A list that a projection built.
+    fn built(&mut self, list: Vec<Item<'a>>) -> Outcome<'a> {
+        self.charge(list.len() * size_of::<Value>())?;
+        Ok(Item::List(list))
+    }
+
     fn project(&mut self, left: Item<'a>, right: &'a Node) -> Outcome<'a> {
         let Some(elements) = self.elements(left) else { return Ok(Item::NULL) };
         let mut list = Vec::with_capacity(elements.size_hint().0);
         for element in elements {
-            self.step(1)?;
-            let item = if matches!(right, Node::Current) {
-                element
-            } else {
-                let item = or_null(self.node(right, &element))?;
-                self.element(item)?
-            };
-            if !item.is_null() {
-                list.push(item);
-            }
+            self.collect(element, right, &mut list)?;
         }
-        self.charge(list.len() * size_of::<Value>())?;
-        Ok(Item::List(list))
+        self.built(list)
     }
 
     fn filter(&mut self, left: Item<'a>, condition: &'a Node, right: &'a Node) -> Outcome<'a> {
         let Some(elements) = self.elements(left) else { return Ok(Item::NULL) };
         let mut list = Vec::new();
         for element in elements {
-            if or_null(self.node(condition, &element))?.is_false() {
-                continue;
-            }
-            let item = if matches!(right, Node::Current) {
-                element
-            } else {
-                let item = or_null(self.node(right, &element))?;
-                self.element(item)?
-            };
-            if !item.is_null() {
-                list.push(item);
+            if !or_null(self.node(condition, &element))?.is_false() {
+                self.collect(element, right, &mut list)?;
             }
         }
-        self.charge(list.len() * size_of::<Value>())?;
-        Ok(Item::List(list))
+        self.built(list)
     }
 
-    fn flatten(&mut self, left: Item<'a>) -> Outcome<'a> {
+    /// Projects the elements of a list, and of the lists in it, without building the flat list first.
+    fn flatten(&mut self, left: Item<'a>, right: &'a Node) -> Outcome<'a> {
         let Some(elements) = self.elements(left) else { return Ok(Item::NULL) };
         let mut list = Vec::with_capacity(elements.size_hint().0);
         for element in elements {
-            self.step(1)?;
             if element.list_len().is_none() {
-                list.push(element);
+                self.collect(element, right, &mut list)?;
             } else if let Some(inner) = element.elements() {
-                self.step(inner.size_hint().0 as u64)?;
-                list.extend(inner);
+                for element in inner {
+                    self.collect(element, right, &mut list)?;
+                }
             }
         }
-        self.charge(list.len() * size_of::<Value>())?;
-        Ok(Item::List(list))
+        self.built(list)
     }
 
     fn elements(&mut self, list: Item<'a>) -> Option<Elements<'a>> {
@@ -441,10 +444,40 @@ impl<'a, 'h> Evaluator<'a, 'h> {
         }
     }
 
-    fn hash(&mut self, members: &'a [(SmolStr, Node)], current: &Item<'a>) -> Outcome<'a> {
+    /// A multi-select, which over null is null. Whether the root is null is asked last, since it means joining it, and
+    /// not at all when something was found in it.
+    fn unless_null(
+        &mut self,
+        current: &Item<'a>,
+        select: impl FnOnce(&mut Self) -> Outcome<'a>,
+    ) -> Outcome<'a> {
         if current.is_null() {
             return Ok(Item::NULL);
         }
+        let found = self.found;
+        let outcome = select(self);
+        let unwinds = outcome.as_ref().is_err_and(EvaluateError::unwinds);
+        if matches!(current, Item::Root)
+            && self.found == found
+            && !unwinds
+            && self.whole().is_null()
+        {
+            return Ok(Item::NULL);
+        }
+        outcome
+    }
+
+    fn list(&mut self, members: &'a [Node], current: &Item<'a>) -> Outcome<'a> {
+        self.charge(members.len() * size_of::<Value>())?;
+        let mut list = Vec::with_capacity(members.len());
+        for member in members {
+            let item = or_null(self.node(member, current))?;
+            list.push(self.element(item)?);
+        }
+        Ok(Item::List(list))
+    }
+
+    fn hash(&mut self, members: &'a [(SmolStr, Node)], current: &Item<'a>) -> Outcome<'a> {
         let mut map = Vec::with_capacity(members.len());
         for (key, member) in members {
             self.charge(key.len() + 2 * size_of::<Value>())?;

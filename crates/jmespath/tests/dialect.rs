@@ -61,6 +61,16 @@ fn an_index_out_of_range_is_null() {
 }
 
 #[test]
+fn a_multi_select_over_null_is_null() {
+    check("null", "[`1`]", "null");
+    check("null", "{a: 'x'}", "null");
+    check("null", "[sort('x')]", "null");
+    check(r#"{"a": null}"#, "a.[b]", "null");
+    check("{}", "[`1`]", "[1]");
+    check("[]", "{a: 'x'}", r#"{"a": "x"}"#);
+}
+
+#[test]
 fn operators_take_a_missing_key_for_null() {
     check("{}", "a.b || 'x'", r#""x""#);
     check("{}", "a || b", "null");

@@ -69,14 +69,6 @@ impl Conditions {
         }
         Ok(Held { holds: true, message: messages.join("; "), decided_by: None })
     }
-
-    /// Every template in it, for linting.
-    pub(crate) fn templates(&self) -> impl Iterator<Item = &Template> {
-        self.blocks
-            .iter()
-            .flat_map(|block| block.any.iter().chain(&block.all).flatten())
-            .flat_map(|condition| [&condition.key, &condition.value, &condition.message])
-    }
 }
 
 impl AnyAll {

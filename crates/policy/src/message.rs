@@ -8,15 +8,20 @@ use crate::{
     snapshot::PolicyName,
 };
 use sigward_document::Value;
-use sigward_sigstore::verified::Proof;
+use sigward_sigstore::{
+    requirement::Shows,
+    verified::{Proof, Refusal},
+};
 use smol_str::SmolStr;
 use std::collections::BTreeMap;
 
 /// A rule that only pins has pinned.
 pub(crate) const MUTATED_DIGEST: &str = "mutated image digest";
+/// What was verified is not what will be pulled, if the tag moves in between.
+pub(crate) const TAG_CAN_MOVE: &str = "the tag can move after admission: set `mutateDigest: true` \
+    to pin what was verified, or `verifyDigest: true` to demand a digest";
 /// What a keyless attestor comes to.
-pub(crate) const KEYLESS_UNAVAILABLE: &str =
-    "keyless verification is not available in this build";
+pub(crate) const KEYLESS_UNAVAILABLE: &str = "keyless verification is not available in this build";
 /// A mutate rule changed nothing.
 pub(crate) const NO_PATCHES: &str = "no patches applied";
 /// Preconditions did not hold.
@@ -28,6 +33,7 @@ pub(crate) fn cause(cause: &Cause) -> String {
         CauseKind::Denied => "access denied",
         CauseKind::Throttled { .. } => "too many requests",
         CauseKind::Unavailable => "unavailable",
+        CauseKind::Unreachable => "no connection",
         CauseKind::TimedOut => "timed out",
         CauseKind::Malformed => "malformed answer",
         CauseKind::TooLarge => "too large",
@@ -154,7 +160,9 @@ pub(crate) fn mutated(request: &Request, name: &str) -> String {
 /// A mutate rule could not be applied, and its policy says to refuse then.
 pub(crate) fn mutation_failed(policy: &PolicyName, rule: &str, reason: &str) -> String {
     let policy = &policy.name;
-    format!("mutation policy {policy} error: failed to apply policy {policy} rules [{rule}: {reason}]")
+    format!(
+        "mutation policy {policy} error: failed to apply policy {policy} rules [{rule}: {reason}]"
+    )
 }
 
 /// The validating side: no digest.
@@ -179,10 +187,22 @@ pub(crate) fn checked(skipped: &[SmolStr], any_verified: bool) -> String {
     }
 }
 
+/// Why one attestor is not satisfied, in the words that scripts know.
+pub(crate) fn refusal(refusal: &Refusal) -> String {
+    match &refusal.shows {
+        Shows::Statements { predicate_type }
+            if refusal.nothing_found() || refusal.only_other_types() =>
+        {
+            attestation_absent(predicate_type)
+        }
+        Shows::Signature | Shows::Statements { .. } => refusal.to_string(),
+    }
+}
+
 /// What a proof looked at, attestor by attestor, without repetition.
 pub(crate) fn looked_at(proof: &Proof) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
-    for line in proof.looked_at.iter().map(ToString::to_string) {
+    for line in proof.looked.iter().map(ToString::to_string) {
         if !lines.contains(&line) {
             lines.push(line);
         }

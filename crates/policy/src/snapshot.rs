@@ -48,13 +48,17 @@ impl Snapshot {
                 }
             }
         }
+        let functions = functions::registry_with(functions::ImageDefaults {
+            registry: settings.default_registry.clone(),
+            mutation: settings.default_registry_mutation,
+        });
         Self {
             id,
             policies,
             exceptions,
             exclusions: Exclusions::new(&settings),
             settings,
-            functions: functions::registry(),
+            functions,
             by_kind,
             any_kind,
         }

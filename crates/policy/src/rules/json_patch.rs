@@ -32,7 +32,7 @@ impl JsonPatch {
         let text = self.patches.substitute(context)?;
         let text = text.as_str().ok_or_else(|| bad("expected a text"))?.to_owned();
         let operations = parse(&text).map_err(|reason| bad(&reason))?;
-        let object = patch::apply(&before, &operations, patch::Options::KYVERNO)
+        let object = patch::apply_with(&before, &operations, patch::Options::KYVERNO)
             .map_err(|error| bad(&error.to_string()))?;
         let changed = object != before;
         Ok(Patched { object: if changed { object } else { before }, changed })
@@ -42,7 +42,7 @@ impl JsonPatch {
 /// Reads operations from YAML or JSON.
 pub(crate) fn parse(text: &str) -> Result<Vec<patch::Operation>, String> {
     let written = sigward_document::parse_yaml(text).map_err(|error| error.message)?;
-    patch::parse(&written.value).map_err(|error| error.to_string())
+    patch::Operation::parse_list(&written.value).map_err(|error| error.to_string())
 }
 
 fn bad(reason: &str) -> Stop {
