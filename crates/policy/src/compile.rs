@@ -208,3 +208,10 @@ pub fn compile_exception(document: &Value, settings: &Settings) -> Compiled<Exce
     let value = exception::compile(document, settings, &mut sink);
     sink.finish(value)
 }
+
+/// Conditions by themselves, with any name allowed.
+#[cfg(test)]
+pub(crate) fn compile_conditions(document: &Value, sink: &mut Sink) -> Conditions {
+    let scope = names::Scope { open: true, ..names::Scope::default() };
+    conditions::compile(Some(document), "conditions", &scope, sink)
+}

@@ -9,6 +9,7 @@
 
 mod articles;
 mod main_story;
+mod properties;
 mod security_behaviours;
 mod verify_images;
 mod world;
