@@ -24,6 +24,7 @@ use smol_str::SmolStr;
 
 /// A policy that is always valid: made by [`compile_policy`] alone, never deserialized.
 #[derive(Debug)]
+#[expect(clippy::struct_field_names, reason = "the field's own spelling: `failurePolicy`")]
 pub struct Policy {
     pub(crate) name: PolicyName,
     pub(crate) uid: SmolStr,

@@ -12,7 +12,6 @@ pub mod decision;
 pub mod evaluate;
 pub mod fact;
 pub mod functions;
-mod gap;
 mod images;
 mod matching;
 mod message;

@@ -43,7 +43,9 @@ pub(crate) fn compile(document: &Value, settings: &Settings, sink: &mut Sink) ->
         };
     // A field that nobody knows is passed over; where that would make a check weaker it is refused.
     let weakens = |path: &str| {
-        path.contains(".verifyImages") || path.contains(".exclude") || path.contains("preconditions")
+        path.contains(".verifyImages")
+            || path.contains(".exclude")
+            || path.contains("preconditions")
     };
     findings(&found, document, &weakens, sink);
     if sink.has_errors() {
@@ -58,11 +60,8 @@ pub(crate) fn compile(document: &Value, settings: &Settings, sink: &mut Sink) ->
         background: spec.effective_background(),
         action: action(spec.effective_failure_action()),
     };
-    let documents: Vec<Value> = document
-        .at_path(&["spec", "rules"])
-        .and_then(Value::as_list)
-        .unwrap_or_default()
-        .to_vec();
+    let documents: Vec<Value> =
+        document.at_path(&["spec", "rules"]).and_then(Value::as_list).unwrap_or_default().to_vec();
     let (rules, generated) = rules(&spec, &documents, &metadata, &ground, sink);
     let failure_policy = if settings.force_failure_policy_ignore {
         FailurePolicy::Ignore

@@ -186,6 +186,9 @@ impl One<'_> {
                     _ => None,
                 };
                 let message = message::verified(attested, &self.normal());
+                let can_move = self.reference.digest.is_none() && pin.is_none();
+                let next = (can_move && !self.entry.verify_digest)
+                    .then(|| message::TAG_CAN_MOVE.to_owned());
                 Ok(Some(ImageResult {
                     outcome: ImageOutcome {
                         image: self.normal(),
@@ -195,7 +198,7 @@ impl One<'_> {
                         pinned: pin.is_some(),
                         attestor,
                         looked_at,
-                        next: None,
+                        next,
                     },
                     message: Some(message),
                     own_error: false,
@@ -323,7 +326,7 @@ impl One<'_> {
     fn pin_looked_up(&self, digest: Digest, result: &mut ImageResult) {
         if let Some(tag) = self.reference.tag_reference() {
             result.pin =
-                Some(PinnedImage::looked_up(tag, digest.clone(), self.entry.pins_without_proof()));
+                Some(PinnedImage::looked_up(tag, digest.clone(), Entry::pins_without_proof()));
             result.outcome.pinned = true;
         }
         result.outcome.digest = Some(digest);
@@ -332,8 +335,9 @@ impl One<'_> {
     /// The registry could not be asked, and nothing but the pin needed it.
     fn pin_failed(&self, cause: Option<Cause>, result: &mut ImageResult) {
         result.message = Some(message::pin_failed(&self.normal(), cause.as_ref()));
-        result.outcome.next =
-            Some("set `mutateDigest: false` and `verifyDigest: false` if no digest is wanted".into());
+        result.outcome.next = Some(
+            "set `mutateDigest: false` and `verifyDigest: false` if no digest is wanted".into(),
+        );
         result.outcome.status = match cause {
             Some(cause) => ImageStatus::Undetermined(cause),
             None => ImageStatus::Refuted,

@@ -91,10 +91,8 @@ impl One<'_> {
                 }
                 Ok(Err(mut failure)) => {
                     if failure.cause.is_none() {
-                        failure.about = About::Attestations {
-                            verified: failure.verified,
-                            required: set.count,
-                        };
+                        failure.about =
+                            About::Attestations { verified: failure.verified, required: set.count };
                     }
                     return Ok(Err(failure));
                 }

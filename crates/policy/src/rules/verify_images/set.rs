@@ -47,7 +47,7 @@ pub(crate) enum Node {
         /// At least one.
         count: usize,
         /// In order.
-        of: Vec<Node>,
+        of: Vec<Self>,
     },
 }
 
@@ -96,10 +96,11 @@ impl One<'_> {
             self.leaf(subject, path, attestor, context)
         };
         let counted = count(&node, &mut one, context)?;
-        Ok(counted.and_then(|mut proved| match proved.is_empty() {
-            true => Err(Failure::refuted("no attestor was asked".into())),
-            false => Ok(proved.swap_remove(0)),
-        }))
+        Ok(match counted {
+            Ok(mut proved) if !proved.is_empty() => Ok(proved.swap_remove(0)),
+            Ok(_) => Err(Failure::refuted("no attestor was asked".into())),
+            Err(failure) => Err(failure),
+        })
     }
 
     /// One attestor by itself.
@@ -209,14 +210,14 @@ impl One<'_> {
     }
 }
 
+/// Asks one attestor: its path, what is asked, and with what.
+type AskOne<'a, 'c, T> = dyn FnMut(&str, &requirement::Attestor, &mut Context<'c>) -> Result<Result<T, Failure>, Stop>
+    + 'a;
+
 /// Counts a set attestor by attestor: those that could still complete it are asked together.
 pub(crate) fn count<'c, T: Clone>(
     node: &Node,
-    one: &mut dyn FnMut(
-        &str,
-        &requirement::Attestor,
-        &mut Context<'c>,
-    ) -> Result<Result<T, Failure>, Stop>,
+    one: &mut AskOne<'_, 'c, T>,
     context: &mut Context<'c>,
 ) -> Result<Result<Vec<T>, Failure>, Stop> {
     let (count_wanted, of) = match node {
@@ -272,10 +273,8 @@ pub(crate) fn count<'c, T: Clone>(
 }
 
 /// A proof as this crate speaks of it.
-fn read<'p>(
-    proof: &Proof,
-    path_of: &dyn Fn(&[u16]) -> &'p str,
-) -> Result<ProvedSet, Failure> {
+#[expect(clippy::result_large_err, reason = "made once for each proof, and read at once")]
+fn read<'p>(proof: &Proof, path_of: &dyn Fn(&[u16]) -> &'p str) -> Result<ProvedSet, Failure> {
     let looked_at = message::looked_at(proof);
     let cause = match &proof.outcome {
         Outcome::Verified(witnesses) => {
