@@ -220,6 +220,7 @@ impl Controller {
                 leading: leading.clone(),
                 health: health.clone(),
                 metrics,
+                statuses: BTreeMap::new(),
             }
             .run(wake, stopped.clone()),
         );
@@ -302,7 +303,7 @@ impl Listening {
         if changed.secrets {
             self.present();
         }
-        if changed.snapshot || changed.secrets {
+        if changed.snapshot || changed.secrets || changed.documents {
             let picture = Picture {
                 complete: self.index.missing().next().is_none(),
                 policies: Arc::new(self.index.policies().clone()),
@@ -310,9 +311,9 @@ impl Listening {
                 ca_bundle: self.ca_bundle().map(Arc::new),
             };
             self.picture.send_if_modified(|before| {
-                let bundle = before.ca_bundle != picture.ca_bundle;
                 *before = picture;
-                changed.snapshot || bundle || changed.secrets
+                // Statuses come from the writer itself: it is not woken for them.
+                changed.snapshot || changed.secrets
             });
         }
     }
@@ -466,3 +467,6 @@ async fn pulse(client: Client, health: Health) {
         tokio::time::sleep(if answers { PULSE } else { Duration::from_millis(500) }).await;
     }
 }
+
+#[cfg(test)]
+mod tests;

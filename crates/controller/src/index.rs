@@ -58,6 +58,8 @@ impl StoredPolicy {
 pub struct Changed {
     /// The snapshot: policies, exceptions, settings.
     pub snapshot: bool,
+    /// What is stored of a policy beside what it says: its status, its version.
+    pub documents: bool,
     /// Which Secrets and ConfigMaps policies refer to.
     pub references: bool,
     /// Secrets of the own namespace.
@@ -208,7 +210,7 @@ impl Index {
             if let Some(stored) = self.policies.get_mut(&name) {
                 stored.document = tree;
             }
-            return Changed::default();
+            return Changed { documents: true, ..Changed::default() };
         }
         let last_good = before.and_then(|before| before.compiled.clone());
         self.policies.insert(name, compile(tree, last_good, &self.settings));
@@ -314,6 +316,7 @@ fn key_of(name: &PolicyName) -> Key {
 impl std::ops::BitOrAssign for Changed {
     fn bitor_assign(&mut self, other: Self) {
         self.snapshot |= other.snapshot;
+        self.documents |= other.documents;
         self.references |= other.references;
         self.secrets |= other.secrets;
     }

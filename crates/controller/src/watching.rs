@@ -76,12 +76,12 @@ pub(crate) async fn kind(
     while let Some(event) = events.next().await {
         match event {
             Ok(event) => {
-                health.tried(of.as_str(), None);
+                health.watched(of.as_str(), None);
                 if heard.send(Heard::Event(of, Box::new(event))).await.is_err() {
                     return;
                 }
             }
-            Err(error) => health.tried(of.as_str(), Some(told(&error))),
+            Err(error) => health.watched(of.as_str(), Some(told(&error))),
         }
     }
 }

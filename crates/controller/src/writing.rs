@@ -46,6 +46,8 @@ pub(crate) struct Writer {
     pub(crate) leading: watch::Receiver<bool>,
     pub(crate) health: Health,
     pub(crate) metrics: Metrics,
+    /// Statuses that were written and may not have come back yet, with the policy's UID.
+    pub(crate) statuses: BTreeMap<PolicyName, (String, serde_json::Value)>,
 }
 
 /// Everything is looked at again after this time, whatever happened: what is served may have changed.
@@ -65,7 +67,7 @@ impl Writer {
         let mut pause = Duration::ZERO;
         loop {
             tokio::select! {
-                () = tokio::time::sleep(pause) => {}
+                () = tokio::time::sleep(pause) => self.statuses.clear(),
                 Some(()) = wake.recv() => tokio::time::sleep(SETTLE).await,
                 Ok(()) = self.picture.changed() => tokio::time::sleep(SETTLE).await,
                 Ok(()) = self.leading.changed() => {}
@@ -85,7 +87,7 @@ impl Writer {
     }
 
     /// The first failure ends the pass; the next one begins anew.
-    async fn pass(&self, picture: &Picture, leads: bool) -> Result<(), ()> {
+    async fn pass(&mut self, picture: &Picture, leads: bool) -> Result<(), ()> {
         // Whoever serves needs to know what is served, whether it leads or not.
         match Discovery::ask(&self.client).await {
             Ok(discovery) => {
@@ -113,7 +115,8 @@ impl Writer {
             served = true;
         }
         if picture.complete {
-            self.told("policy statuses", self.statuses(picture, served).await)?;
+            let written = self.write_statuses(picture, served).await;
+            self.told("policy statuses", written)?;
         }
         Ok(())
     }
@@ -183,10 +186,15 @@ impl Writer {
         Ok(())
     }
 
-    async fn statuses(&self, picture: &Picture, served: bool) -> Result<(), kube::Error> {
+    async fn write_statuses(&mut self, picture: &Picture, served: bool) -> Result<(), kube::Error> {
         let now = clock::rfc3339(SystemTime::now());
+        self.statuses.retain(|name, _| picture.policies.contains_key(name));
         for (name, stored) in picture.policies.iter() {
-            status::write(&self.client, name, stored, served, &now).await?;
+            let uid = stored.document.str_at(&["metadata", "uid"]).unwrap_or_default();
+            let written =
+                self.statuses.get(name).filter(|(of, _)| of == uid).map(|(_, status)| status);
+            let written = status::write(&self.client, name, stored, written, served, &now).await?;
+            self.statuses.insert(name.clone(), (uid.to_owned(), written));
         }
         Ok(())
     }

@@ -64,7 +64,7 @@ fn a_status_alone_changes_nothing() {
     touched["status"] = json!({ "ready": true });
     touched["metadata"]["resourceVersion"] = "2".into();
     let changed = index.take(Watched::ClusterPolicy, Event::Apply(object(&touched)));
-    assert_eq!(changed, Changed::default());
+    assert_eq!(changed, Changed { documents: true, ..Changed::default() });
     let name = PolicyName { namespace: "".into(), name: "a".into() };
     assert!(
         index.policies()[&name].document.at_path(&["status", "ready"]).is_some(),
