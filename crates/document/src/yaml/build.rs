@@ -83,7 +83,7 @@ impl<'t> Builder<'t> {
     /// Takes the next token if it is of that kind.
     fn eat(&mut self, kind: &Kind<'t>) -> Build<bool> {
         let found = self.peek()? == kind;
-        if found {
+        if found && *kind != Kind::StreamEnd {
             self.take()?;
         }
         Ok(found)
