@@ -6,7 +6,9 @@ use crate::{
 use sigward_oci::{Digest, Index, media_type};
 use sigward_sigstore::{
     blob::{Artifact, verify_blob, verify_blob_bundle},
-    keys::{Ed25519Form, PrivateKey, PublicKey, Signer as _, decrypt_private_key, encrypt_private_key},
+    keys::{
+        Ed25519Form, PrivateKey, PublicKey, Signer as _, decrypt_private_key, encrypt_private_key,
+    },
     requirement::{Attestor, Stores},
     sign::{self, Attached, Manifests, PredicateType},
     statement::COSIGN_SIGN,
