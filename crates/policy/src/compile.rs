@@ -9,6 +9,7 @@ mod mutate;
 mod names;
 mod rule;
 mod sink;
+mod suggest;
 pub(crate) mod verify_images;
 
 use crate::{

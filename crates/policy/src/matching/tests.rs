@@ -59,6 +59,7 @@ fn kinds(kinds: &[&str]) -> Filter {
     Filter { kinds: kinds.iter().map(|k| kind::parse(k)).collect(), ..Filter::default() }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "reads better where it is called")]
 fn check(filter: Filter, mut request: Request, expected: bool) {
     let block = Block { joined: Joined::Any, filters: vec![filter.clone()] };
     assert_eq!(block.matches(&mut request).unwrap(), expected, "{filter:?}");

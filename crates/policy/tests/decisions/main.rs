@@ -8,6 +8,8 @@
 )]
 
 mod articles;
+mod conformance;
+mod context;
 mod main_story;
 mod properties;
 mod security_behaviours;

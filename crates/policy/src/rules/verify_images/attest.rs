@@ -86,11 +86,7 @@ impl One<'_> {
                     self.statements(subject, attestation, path, attestor, context)
                 };
             match gather.take(count(&node, &mut one, context))? {
-                Some(Ok(mut proved)) => {
-                    if first.is_none() && !proved.is_empty() {
-                        first = Some(proved.swap_remove(0));
-                    }
-                }
+                Some(Ok(proved)) => first = first.or(proved.into_iter().next()),
                 Some(Err(mut failure)) => {
                     if failure.cause.is_none() {
                         failure.about =

@@ -97,8 +97,10 @@ impl One<'_> {
         };
         let counted = count(&node, &mut one, context)?;
         Ok(match counted {
-            Ok(mut proved) if !proved.is_empty() => Ok(proved.swap_remove(0)),
-            Ok(_) => Err(Failure::refuted("no attestor was asked".into())),
+            Ok(proved) => proved
+                .into_iter()
+                .next()
+                .ok_or_else(|| Failure::refuted("no attestor was asked".into())),
             Err(failure) => Err(failure),
         })
     }
