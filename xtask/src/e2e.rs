@@ -1,10 +1,14 @@
 //! End-to-end runs: real programs against real programs, each case a claim with a name.
 
+mod admission;
+mod articles;
 mod interop;
-mod registry;
+mod quickstart;
+pub(crate) mod registry;
 mod sanity;
-mod scratch;
-mod tools;
+pub(crate) mod scratch;
+mod stage;
+pub(crate) mod tools;
 mod wire;
 pub(crate) mod world;
 
@@ -33,6 +37,8 @@ struct Case {
     claim: String,
     /// Whether it wants the machine for itself: a control plane, or numbers.
     alone: bool,
+    /// Commands that our binary must have.
+    needs: &'static [&'static str],
     run: Run,
 }
 
@@ -42,7 +48,19 @@ impl Case {
         claim: impl Into<String>,
         run: impl Fn(&World, &Scratch) -> Result<()> + Send + Sync + 'static,
     ) -> Self {
-        Self { name: name.into(), claim: claim.into(), alone: false, run: Box::new(run) }
+        Self {
+            name: name.into(),
+            claim: claim.into(),
+            alone: false,
+            needs: &[],
+            run: Box::new(run),
+        }
+    }
+
+    /// Waits until our binary has these commands.
+    fn needs(mut self, commands: &'static [&'static str]) -> Self {
+        self.needs = commands;
+        self
     }
 
     /// Runs while no other case does.
@@ -101,6 +119,9 @@ impl fmt::Display for Summary {
 fn cases() -> Vec<Case> {
     let mut cases = sanity::cases();
     cases.extend(interop::cases());
+    cases.extend(quickstart::cases());
+    cases.extend(articles::cases());
+    cases.extend(admission::cases());
     cases
 }
 
@@ -160,7 +181,13 @@ fn side_by_side(world: &World, cases: Vec<Case>, keep: bool) -> Result<Vec<(Case
 fn run_one(world: &World, case: &Case, keep: bool) -> Result<Ending> {
     let scratch = Scratch::new(world.folder().join(&case.name))?;
     let started = Instant::now();
-    let ended = panic::catch_unwind(AssertUnwindSafe(|| (case.run)(world, &scratch)))
+    let run = || {
+        if !case.needs.is_empty() {
+            world.sigward(case.needs)?;
+        }
+        (case.run)(world, &scratch)
+    };
+    let ended = panic::catch_unwind(AssertUnwindSafe(run))
         .unwrap_or_else(|_| Err(anyhow!("the case itself panicked")));
     let took = started.elapsed();
     let ending = match ended {

@@ -5,6 +5,7 @@
     reason = "chores speak to the person who runs them"
 )]
 
+pub mod bench;
 pub mod ci;
 pub mod cluster;
 pub mod deny;

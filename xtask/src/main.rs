@@ -12,7 +12,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use sigward_xtask::cluster::{self, Cluster};
 use sigward_xtask::peers::{self, Readiness};
-use sigward_xtask::{ci, deny, e2e, layers, tidy, workspace};
+use sigward_xtask::{bench, ci, deny, e2e, layers, process, tidy, workspace};
 
 /// Chores of the project.
 #[derive(Debug, Parser)]
@@ -54,6 +54,28 @@ enum Chore {
         #[arg(long)]
         keep: bool,
     },
+    /// Measure ours and the peers side by side
+    Bench {
+        /// Runs of each command that count
+        #[arg(long, default_value_t = 15)]
+        runs: usize,
+        /// Write the table to docs/benchmarks.md
+        #[arg(long)]
+        write: bool,
+        /// Leave our own binary out, which saves its release build
+        #[arg(long)]
+        peers_only: bool,
+    },
+    /// Run one program and write down what it cost
+    #[command(hide = true)]
+    Measure {
+        /// The file to write to
+        #[arg(long)]
+        to: PathBuf,
+        /// The program and its arguments
+        #[arg(last = true, required = true)]
+        words: Vec<String>,
+    },
     /// Start, stop or enter a control plane on loopback
     Cluster {
         /// What to do
@@ -76,7 +98,8 @@ enum ClusterVerb {
 }
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse().chore) {
+    let chore = Arguments::parse().chore;
+    match process::stop_services_on_signals().and_then(|()| run(&chore)) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -114,6 +137,21 @@ fn run(chore: &Chore) -> Result<ExitCode> {
                 }
                 Readiness::Missing(missing) => Ok(peers::skip("e2e", &missing)?.into()),
             }
+        }
+        Chore::Bench { runs, write, peers_only } => {
+            match peers::prepare(peers::END_TO_END, workspace::in_ci())? {
+                Readiness::Ready(peers) => {
+                    bench::run(
+                        peers,
+                        &bench::Options { runs: *runs, write: *write, peers_only: *peers_only },
+                    )?;
+                    Ok(ExitCode::SUCCESS)
+                }
+                Readiness::Missing(missing) => Ok(peers::skip("bench", &missing)?.into()),
+            }
+        }
+        Chore::Measure { to, words } => {
+            bench::run_only_child(to, words).map(|()| ExitCode::SUCCESS)
         }
         Chore::Cluster { verb, dir } => {
             let dir = dir.clone().unwrap_or_else(|| workspace::root().join("target/cluster"));

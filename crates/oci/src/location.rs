@@ -13,6 +13,14 @@ pub struct Location {
     pub path: SmolStr,
 }
 
+impl Location {
+    /// True when host and path are in the distribution grammar: only then do they fit into a URL
+    /// without turning into something else.
+    pub fn is_valid(&self) -> bool {
+        crate::reference::is_name(&self.host, &self.path)
+    }
+}
+
 /// Finds host and path of a repository in any of its spellings (`nginx`, `docker.io/nginx`,
 /// `index.docker.io/library/nginx`, `localhost:5000/a/b`).
 ///
@@ -53,6 +61,23 @@ mod tests {
         check("index.docker.io/library/nginx", DOCKER_HUB, "library/nginx");
         check("docker.io/a/b", DOCKER_HUB, "a/b");
         check("a/b", DOCKER_HUB, "a/b");
+    }
+
+    #[test]
+    fn names_that_would_be_another_url_are_not_valid() {
+        for (repository, valid) in [
+            ("r.example:5000/a/b", true),
+            ("[::1]:5000/a", true),
+            ("docker.io/nginx", true),
+            ("r.example/a?x", false),
+            ("r.example/a/../b", false),
+            ("r.example/A", false),
+            ("u@r.example/a", false),
+            ("r.example:x/a", false),
+            ("r.example/", false),
+        ] {
+            assert_eq!(resolve_host(repository).is_valid(), valid, "{repository}");
+        }
     }
 
     #[test]

@@ -39,6 +39,18 @@ impl fmt::Display for DigestReference {
     }
 }
 
+impl TagReference {
+    /// True when the tag is in the distribution grammar.
+    pub fn is_valid(&self) -> bool {
+        grammar::is_tag(&self.tag)
+    }
+}
+
+/// True when host and path are in the grammar, and the path is not too long.
+pub(crate) fn is_name(host: &str, path: &str) -> bool {
+    path.len() <= 255 && grammar::is_domain(host) && grammar::is_path(path)
+}
+
 /// Why a text does not name an image; where the distribution library has words, they are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReferenceError {

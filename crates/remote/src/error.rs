@@ -323,6 +323,9 @@ impl FetchError {
             Self::TooLarge { what, limit, .. } => {
                 (CauseKind::TooLarge, Some(format_smolstr!("{what} over the limit of {limit}")))
             }
+            Self::Forbidden { guard: guard @ Guard::NoLogClient, .. } => {
+                (CauseKind::TrustUnavailable, Some(guard.to_smolstr()))
+            }
             Self::Forbidden { guard, .. } => (CauseKind::Forbidden, Some(guard.to_smolstr())),
             Self::Credentials { said, .. } => (CauseKind::Unavailable, Some(said.clone())),
         };

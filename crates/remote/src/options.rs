@@ -1,6 +1,7 @@
 //! How registries are asked: limits, times, trust and switches, with their defaults.
 use crate::credentials::Login;
 use sigward_oci::Access;
+use sigward_sigstore::prover::Thoroughness;
 use smol_str::SmolStr;
 use std::{collections::BTreeMap, ffi::OsString, fmt, path::PathBuf, time::Duration};
 
@@ -33,6 +34,8 @@ pub struct Options {
     pub proof_entries: usize,
     /// How long a proof is kept (`imageVerifyCacheTTLDuration`); zero keeps none.
     pub proof_ttl: Duration,
+    /// How many signatures a proof looks at once one has satisfied.
+    pub thoroughness: Thoroughness,
     /// Credentials of questions that name none.
     pub ambient: Access,
     /// A login given on the command line, before all other credentials.
@@ -96,6 +99,8 @@ pub struct Caps {
     pub manifest: u64,
     /// Bytes of a signature, attestation or bundle (`COSIGN_MAX_ATTACHMENT_SIZE`).
     pub attachment: u64,
+    /// Referrers of one image, or layers of one attached tag, that a proof examines.
+    pub candidates: usize,
     /// Pages of one list of referrers.
     pub referrer_pages: u32,
     /// Entries of one list of referrers.
@@ -109,6 +114,7 @@ impl Default for Caps {
         Self {
             manifest: 4 << 20,
             attachment: 10 << 20,
+            candidates: 50,
             referrer_pages: 32,
             referrers: 4096,
             headers: 64 << 10,
@@ -171,6 +177,7 @@ impl Default for Options {
             cache_bytes: 16 << 20,
             proof_entries: 10_000,
             proof_ttl: Duration::from_hours(1),
+            thoroughness: Thoroughness::default(),
             ambient: Access::default(),
             login: None,
             docker_configs: Vec::new(),
@@ -183,7 +190,17 @@ impl Default for Options {
 impl Options {
     /// The settings of a host.
     pub(crate) fn host(&self, host: &str) -> &HostOptions {
-        self.hosts.get(host).unwrap_or(&self.everywhere)
+        self.own(host).map_or(&self.everywhere, |(_, own)| own)
+    }
+
+    /// The settings that a host has for itself, and the name under which they were given: Docker
+    /// Hub answers at another host than the one that references name.
+    pub(crate) fn own(&self, host: &str) -> Option<(&SmolStr, &HostOptions)> {
+        let aliases: &[&str] = match host {
+            sigward_oci::DOCKER_HUB => &["docker.io", "index.docker.io"],
+            _ => &[],
+        };
+        [host].iter().chain(aliases).find_map(|name| self.hosts.get_key_value(*name))
     }
 }
 

@@ -1,16 +1,20 @@
 //! Driving a proof: the prover asks, the registry answers; proofs are remembered, doubts are not.
 use crate::{
-    error::FetchError, flight::Flights, observer::Memory, options::Options, registry::Registry,
+    error::FetchError,
+    flight::{Flights, Progress},
+    observer::Memory,
+    options::Options,
+    registry::Registry,
 };
-use quick_cache::sync::Cache;
+use quick_cache::{Weighter, sync::Cache};
 use sigward_oci::{Access, Digest, DigestReference, TagReference};
 use sigward_sigstore::{
     outcome::{Cause, CauseKind, Outcome},
-    prover::{Ask, Evidence, ProofStep, Prover},
+    prover::{Ask, Evidence, Limits, ProofStep, Prover},
     requirement::{Attestor, Requirement, Shows, Timestamp},
     verified::{Proof, Verified},
 };
-use smol_str::SmolStr;
+use smol_str::{SmolStr, ToSmolStr};
 use std::{
     fmt,
     sync::Arc,
@@ -67,8 +71,19 @@ async fn drive(
 
 fn undetermined(kind: CauseKind, place: &str, said: &'static str) -> Proof {
     let said = Some(SmolStr::new_static(said));
-    let cause = Cause { kind, place: place.into(), said };
-    Proof::undetermined(cause)
+    Proof::undetermined(Cause { kind, place: place.into(), said })
+}
+
+/// The caller's time is over; it is told what was being waited for, and what went wrong before.
+fn overdue(image: &DigestReference, progress: &Progress) -> Proof {
+    let place =
+        progress.waiting().map_or_else(|| image.repository.clone(), |place| place.to_smolstr());
+    let said = progress.last().unwrap_or_else(|| {
+        SmolStr::new_static(
+            "no answer yet; verification goes on, and the next try may find it done",
+        )
+    });
+    Proof::undetermined(Cause { kind: CauseKind::Deadline, place, said: Some(said) })
 }
 
 /// A leaf that was proved, and where. The place of its signatures is part of the key, so that a
@@ -82,11 +97,27 @@ struct ProofKey {
     access: Option<Access>,
 }
 
+/// A proof with the moment from which it is no longer used.
+type Held = (Arc<Verified>, Instant);
+
+#[derive(Clone)]
+struct ByBytes;
+
+impl Weighter<ProofKey, Held> for ByBytes {
+    fn weight(&self, _: &ProofKey, held: &Held) -> u64 {
+        // The key holds key material and names, a few hundred bytes.
+        (held.0.weight() as u64).saturating_add(512)
+    }
+}
+
+/// Bytes that a proof by a key takes, roughly: the size of the memory is given in proofs.
+const TYPICAL_WEIGHT: u64 = 2048;
+
 type Question = (DigestReference, Arc<Requirement>, Access);
 
 /// Proofs, and those under way.
 pub(crate) struct Proofs {
-    held: Option<Cache<ProofKey, (Arc<Verified>, Instant)>>,
+    held: Option<Cache<ProofKey, Held, ByBytes>>,
     life: Duration,
     flights: Flights<Question, Proof>,
     crypto: Arc<Semaphore>,
@@ -103,7 +134,10 @@ impl Proofs {
         let keeps = options.proof_entries > 0 && !options.proof_ttl.is_zero();
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Self {
-            held: keeps.then(|| Cache::new(options.proof_entries)),
+            held: keeps.then(|| {
+                let bytes = (options.proof_entries as u64).saturating_mul(TYPICAL_WEIGHT);
+                Cache::with_weighter(options.proof_entries, bytes, ByBytes)
+            }),
             life: options.proof_ttl,
             flights: Flights::default(),
             crypto: Arc::new(Semaphore::new(cores)),
@@ -204,25 +238,20 @@ impl Registry {
         now: Timestamp,
     ) -> Proof {
         let question = (image.clone(), Arc::clone(requirement), access.clone());
-        let (arrival, joined) = self.inner.proofs.flights.join(question, |_| {
-            let registry = Self::clone(self).without_deadline();
+        let (arrival, joined) = self.inner.proofs.flights.join(question, |progress| {
+            let registry = self.detached(progress);
             let (image, requirement, access) =
                 (image.clone(), Arc::clone(requirement), access.clone());
             async move { registry.prove_alone(&image, &requirement, access, now).await }
         });
         self.inner.exchange.observer.memory(Memory::Flight, joined);
         let place = image.repository.as_str();
+        let progress = arrival.progress();
         let answer = match self.patience() {
             None => arrival.wait().await,
             Some(patience) => match tokio::time::timeout(patience, arrival.wait()).await {
                 Ok(answer) => answer,
-                Err(_) => {
-                    return undetermined(
-                        CauseKind::Deadline,
-                        place,
-                        "verification goes on; the next try may find it done",
-                    );
-                }
+                Err(_) => return overdue(image, &progress),
             },
         };
         answer.unwrap_or_else(|| {
@@ -238,7 +267,7 @@ impl Registry {
         access: &Access,
         now: Timestamp,
     ) -> Option<Proof> {
-        let mut prover = Prover::new(image.clone(), Arc::clone(requirement), now);
+        let mut prover = self.prover(image, requirement, now);
         let known = self.inner.proofs.recall(&mut prover, image, requirement, access);
         let proof = match known.then(|| prover.step(Vec::new())) {
             Some(ProofStep::Done(proof)) if matches!(proof.outcome, Outcome::Verified(_)) => {
@@ -250,6 +279,30 @@ impl Registry {
         proof
     }
 
+    /// Drives one prover to its end, with whatever limits it was given. Nothing is remembered and
+    /// nobody joins: the way of a command line, which wants to see every signature.
+    pub async fn prove_once(&self, prover: Prover, access: &Access) -> Proof {
+        let questions = Questions { registry: self.clone(), access: access.clone() };
+        drive(prover, &questions, &self.inner.proofs.crypto).await
+    }
+
+    /// A prover with the limits of this client's options.
+    fn prover(
+        &self,
+        image: &DigestReference,
+        requirement: &Arc<Requirement>,
+        now: Timestamp,
+    ) -> Prover {
+        let options = &self.inner.exchange.options;
+        Prover::new(image.clone(), Arc::clone(requirement), now)
+            .with_limits(Limits {
+                candidates: options.caps.candidates,
+                layer_bytes: options.caps.attachment,
+                manifest_bytes: usize::try_from(options.caps.manifest).unwrap_or(usize::MAX),
+            })
+            .with_thoroughness(options.thoroughness)
+    }
+
     async fn prove_alone(
         &self,
         image: &DigestReference,
@@ -258,7 +311,7 @@ impl Registry {
         now: Timestamp,
     ) -> Proof {
         let proofs = &self.inner.proofs;
-        let mut prover = Prover::new(image.clone(), Arc::clone(requirement), now);
+        let mut prover = self.prover(image, requirement, now);
         proofs.recall(&mut prover, image, requirement, &access);
         let questions = Questions { registry: self.clone(), access };
         let work = drive(prover, &questions, &proofs.crypto);
@@ -317,6 +370,3 @@ impl Questions {
         Ok(bytes.map(Into::into))
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -114,7 +114,7 @@ pub fn verify_blob(
 /// it has to be the same key. test: r_fx35_mq7g_6g98_a_bundle_cannot_bring_its_own_key
 fn legacy_signature(bundle: &[u8], key: &PublicKey) -> Result<String, BlobError> {
     let bundle: LegacyBundle =
-        serde_json::from_slice(bundle).map_err(|_| BlobError::LegacyBundle)?;
+        crate::encoding::parse_object(bundle).ok_or(BlobError::LegacyBundle)?;
     if bundle.signature.is_empty() {
         return Err(BlobError::LegacyBundle);
     }

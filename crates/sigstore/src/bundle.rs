@@ -114,7 +114,7 @@ pub enum BundleError {
     /// Something that must be base64 is not.
     #[error("bundle holds bad base64")]
     Base64,
-    /// A hash function that message digests do not use.
+    /// A hash function that message digests do not use, or a digest that is not as long as its hash.
     #[error("unsupported hash in bundle")]
     Hash,
     /// A log entry without what its version demands.
@@ -218,7 +218,7 @@ enum WireHash {
 impl Bundle {
     /// Reads a bundle and checks its structure by the rules of its version.
     pub fn parse(bytes: &[u8]) -> Result<Self, BundleError> {
-        let wire: Wire<'_> = serde_json::from_slice(bytes).map_err(|_| BundleError::Malformed)?;
+        let wire: Wire<'_> = crate::encoding::parse_object(bytes).ok_or(BundleError::Malformed)?;
         let version = version(&wire.media_type).ok_or_else(|| BundleError::Version {
             media_type: crate::encoding::printable(&wire.media_type).to_string(),
         })?;
@@ -259,6 +259,14 @@ impl WireMessage {
                     Some(WireHash::Number(_)) | None => return Err(BundleError::Hash),
                 };
                 let digest = decode_base64_protobuf(&digest).ok_or(BundleError::Base64)?;
+                let length = match algorithm {
+                    HashName::Sha256 => 32,
+                    HashName::Sha384 => 48,
+                    HashName::Sha512 => 64,
+                };
+                if digest.len() != length {
+                    return Err(BundleError::Hash);
+                }
                 Some((algorithm, digest))
             }
         };

@@ -68,7 +68,7 @@ struct WireSignature {
 impl Envelope {
     /// Reads an envelope of JSON.
     pub fn parse(bytes: &[u8]) -> Result<Self, EnvelopeError> {
-        let wire: Wire = serde_json::from_slice(bytes).map_err(|_| EnvelopeError::Malformed)?;
+        let wire: Wire = crate::encoding::parse_object(bytes).ok_or(EnvelopeError::Malformed)?;
         Self::from_wire(wire, decode_base64)
     }
 

@@ -91,6 +91,14 @@ pub(crate) fn sha512(bytes: &[u8]) -> [u8; 64] {
     out
 }
 
+/// Reads a JSON object; serde alone would read a list as one, field by field.
+pub(crate) fn parse_object<'a, T: serde::Deserialize<'a>>(bytes: &'a [u8]) -> Option<T> {
+    if !bytes.trim_ascii_start().starts_with(b"{") {
+        return None;
+    }
+    serde_json::from_slice(bytes).ok()
+}
+
 /// A JSON string as Go's `encoding/json` writes it, quotes included: `<`, `>`, `&` and the two
 /// line separators of JavaScript are escaped.
 pub(crate) fn go_json_string(text: &str) -> String {

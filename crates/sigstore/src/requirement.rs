@@ -14,7 +14,7 @@ pub enum Requirement {
         /// How many must be verified.
         count: NonZeroU16,
         /// Among these, asked in order.
-        of: Vec<Requirement>,
+        of: Vec<Self>,
     },
 }
 

@@ -90,7 +90,7 @@ impl Statement {
     /// Reads a statement; a member of the header that is there twice is refused.
     pub fn parse(bytes: &[u8]) -> Result<Self, StatementError> {
         let wire: Wire<'_> =
-            serde_json::from_slice(bytes).map_err(|_| StatementError::Malformed)?;
+            crate::encoding::parse_object(bytes).ok_or(StatementError::Malformed)?;
         let wire_subjects = wire.subject.unwrap_or_default();
         if wire_subjects.len() > MAX_SUBJECTS {
             return Err(StatementError::TooLarge);

@@ -232,18 +232,6 @@ pub enum RefusedBecause {
     /// The bundle holds a certificate where a key must have signed.
     #[error("expected key signature, not certificate")]
     CertificateForKey,
-    /// The bundle names another key than the one that was asked for.
-    #[error("bundle is signed by another key ({hint})")]
-    OtherKeyHint {
-        /// The hint, as the bundle spells it.
-        hint: SmolStr,
-    },
-    /// The referrer's manifest does not point at the image.
-    #[error("referrer belongs to another image ({subject})")]
-    WrongSubject {
-        /// What its manifest points at, empty when nowhere.
-        subject: SmolStr,
-    },
     /// The candidate cannot be read as what it claims to be. It arrived as its digest says, so this
     /// is what was pushed.
     #[error("malformed {what}")]
@@ -251,7 +239,7 @@ pub enum RefusedBecause {
         /// Which part, and what is wrong with it.
         what: SmolStr,
     },
-    /// The log does not know the signature.
+    /// The log does not know the signature. Needs log verification, which this build does not have.
     #[error("no log entry for the signature")]
     LogEntryMissing,
 }

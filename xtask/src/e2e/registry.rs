@@ -16,18 +16,18 @@ use crate::peers::Peers;
 use crate::process::{self, Service};
 
 /// Name and password of a registry's user.
-pub(super) type Login<'a> = Option<(&'a str, &'a str)>;
+pub(crate) type Login<'a> = Option<(&'a str, &'a str)>;
 
 /// A running docker-registry (distribution 2.8, which has no referrers API).
 #[derive(Debug)]
-pub(super) struct DockerRegistry {
+pub(crate) struct DockerRegistry {
     host: String,
     service: Service,
 }
 
 impl DockerRegistry {
     /// Starts one with its data under `folder`; with a line for `htpasswd` it asks everyone for that login.
-    pub(super) fn start(peers: &Peers, folder: &Path, htpasswd: Option<&str>) -> Result<Self> {
+    pub(crate) fn start(peers: &Peers, folder: &Path, htpasswd: Option<&str>) -> Result<Self> {
         fs::create_dir_all(folder)?;
         let host = format!("127.0.0.1:{}", process::free_port()?);
         let mut config = json!({
@@ -56,12 +56,12 @@ impl DockerRegistry {
     }
 
     /// `127.0.0.1:PORT`.
-    pub(super) fn host(&self) -> &str {
+    pub(crate) fn host(&self) -> &str {
         &self.host
     }
 
     /// How many requests it has logged so far.
-    pub(super) fn requests(&self) -> usize {
+    pub(crate) fn requests(&self) -> usize {
         self.service
             .said()
             .lines()
@@ -72,22 +72,21 @@ impl DockerRegistry {
 
 /// An image that was pushed.
 #[derive(Debug, Clone)]
-pub(super) struct Image {
+pub(crate) struct Image {
     /// `127.0.0.1:PORT`.
-    pub(super) host: String,
-    pub(super) repository: String,
-    pub(super) tag: String,
+    pub(crate) host: String,
+    pub(crate) repository: String,
+    pub(crate) tag: String,
     /// `sha256:…` of its manifest.
-    pub(super) digest: String,
+    pub(crate) digest: String,
 }
 
 impl Image {
-    #[expect(dead_code, reason = "for the cluster cases")]
-    pub(super) fn by_tag(&self) -> String {
+    pub(crate) fn by_tag(&self) -> String {
         format!("{}/{}:{}", self.host, self.repository, self.tag)
     }
 
-    pub(super) fn by_digest(&self) -> String {
+    pub(crate) fn by_digest(&self) -> String {
         format!("{}/{}@{}", self.host, self.repository, self.digest)
     }
 }
@@ -96,7 +95,7 @@ impl Image {
 static SERIAL: AtomicU64 = AtomicU64::new(0);
 
 /// Pushes a fresh tiny image through the registry's API; no two have the same digest.
-pub(super) fn push(host: &str, repository: &str, tag: &str, login: Login<'_>) -> Result<Image> {
+pub(crate) fn push(host: &str, repository: &str, tag: &str, login: Login<'_>) -> Result<Image> {
     let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
     let config = json!({
         "architecture": "amd64",
@@ -135,9 +134,8 @@ pub(super) fn push(host: &str, repository: &str, tag: &str, login: Login<'_>) ->
     })
 }
 
-#[expect(dead_code, reason = "for the cluster cases")]
 /// Lets a tag point to another image that the registry has already.
-pub(super) fn move_tag(image: &Image, tag: &str, login: Login<'_>) -> Result<Image> {
+pub(crate) fn move_tag(image: &Image, tag: &str, login: Login<'_>) -> Result<Image> {
     let media_type = "application/vnd.oci.image.manifest.v1+json";
     let path = format!("/v2/{}/manifests/{}", image.repository, image.digest);
     let authorization = authorization(login);

@@ -5,6 +5,7 @@ use anyhow::{Result, ensure};
 use super::Case;
 use super::registry::{self, DockerRegistry};
 use super::scratch::Scratch;
+use super::stage;
 use super::tools::{self, Algorithm, Format, Signing, Statement, Tool, Verifying};
 use super::world::World;
 use crate::cluster::Cluster;
@@ -36,6 +37,12 @@ pub(super) fn cases() -> Vec<Case> {
             "a_control_plane_comes_up_and_enforces_rbac",
             "etcd, kube-apiserver and kube-controller-manager run; a service account may only do what RBAC grants",
             a_control_plane_comes_up_and_enforces_rbac,
+        )
+        .alone(),
+        Case::new(
+            "the_shipped_manifests_are_accepted",
+            "a fresh API server takes everything under deploy/, and serves the kinds",
+            the_shipped_manifests_are_accepted,
         )
         .alone(),
     ]
@@ -128,5 +135,15 @@ fn a_control_plane_comes_up_and_enforces_rbac(world: &World, scratch: &Scratch) 
     as_reader("delete configmap greeting --namespace shop")?.refused(&["forbidden"])?;
     as_reader("get secrets --namespace shop")?.refused(&["forbidden"])?;
     scratch.succeed(cluster.kubectl().args(["delete", "namespace", "shop", "--timeout", "60s"]))?;
+    Ok(())
+}
+
+fn the_shipped_manifests_are_accepted(world: &World, scratch: &Scratch) -> Result<()> {
+    let cluster = Cluster::start(world.peers(), &scratch.path("cluster"))?;
+    stage::install(&cluster, scratch)?;
+    for kind in ["clusterpolicies.kyverno.io", "policies.kyverno.io", "policyexceptions.kyverno.io"]
+    {
+        scratch.succeed(cluster.kubectl().args(["get", kind, "--all-namespaces"]))?;
+    }
     Ok(())
 }

@@ -15,7 +15,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::workspace;
 
 /// The password of every test key.
-pub(super) const PASSWORD: &str = "correct horse";
+pub(crate) const PASSWORD: &str = "correct horse";
 /// How long one command may take.
 const LIMIT: Duration = Duration::from_mins(2);
 /// Output kept of one command in the transcript, in bytes.
@@ -23,7 +23,7 @@ const KEPT: usize = 6_000;
 
 /// The folder of one case; it is removed when the case passes.
 #[derive(Debug)]
-pub(super) struct Scratch {
+pub(crate) struct Scratch {
     folder: PathBuf,
     transcript: Mutex<String>,
     commands: AtomicUsize,
@@ -31,18 +31,18 @@ pub(super) struct Scratch {
 
 /// A command that ran to its end.
 #[derive(Debug)]
-pub(super) struct Ran {
+pub(crate) struct Ran {
     /// The exit code; -1 after a signal.
-    pub(super) code: i32,
+    pub(crate) code: i32,
     /// What it printed.
-    pub(super) stdout: String,
+    pub(crate) stdout: String,
     /// What it complained about.
-    pub(super) stderr: String,
+    pub(crate) stderr: String,
     command: String,
 }
 
 impl Scratch {
-    pub(super) fn new(folder: PathBuf) -> Result<Self> {
+    pub(crate) fn new(folder: PathBuf) -> Result<Self> {
         if folder.exists() {
             fs::remove_dir_all(&folder)?;
         }
@@ -51,24 +51,24 @@ impl Scratch {
         Ok(Self { folder, transcript: Mutex::default(), commands: AtomicUsize::default() })
     }
 
-    pub(super) fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 
     /// The path of a file of this case.
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 
     /// Writes a file of this case.
-    pub(super) fn write(&self, name: &str, text: &str) -> Result<PathBuf> {
+    pub(crate) fn write(&self, name: &str, text: &str) -> Result<PathBuf> {
         let path = self.path(name);
         fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
         Ok(path)
     }
 
     /// A command with nothing of the caller's environment: a home of its own, no credentials, no trust cache.
-    pub(super) fn command(&self, program: impl AsRef<OsStr>) -> Command {
+    pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
         command
             .env_clear()
@@ -82,7 +82,7 @@ impl Scratch {
     }
 
     /// Runs a command to its end, within the limit.
-    pub(super) fn run(&self, command: &mut Command) -> Result<Ran> {
+    pub(crate) fn run(&self, command: &mut Command) -> Result<Ran> {
         let number = self.commands.fetch_add(1, Ordering::Relaxed);
         let stream = |kind: &str| self.path(&format!("{number:03}.{kind}"));
         let line = workspace::describe(command);
@@ -118,12 +118,12 @@ impl Scratch {
     }
 
     /// Runs a command that has to succeed; gives what it printed.
-    pub(super) fn succeed(&self, command: &mut Command) -> Result<String> {
+    pub(crate) fn succeed(&self, command: &mut Command) -> Result<String> {
         Ok(self.run(command)?.succeeded()?.stdout)
     }
 
     /// Adds to the transcript.
-    pub(super) fn note(&self, text: &str) {
+    pub(crate) fn note(&self, text: &str) {
         if let Ok(mut transcript) = self.transcript.lock() {
             transcript.push_str(text.trim_end());
             transcript.push('\n');
@@ -131,7 +131,7 @@ impl Scratch {
     }
 
     /// Everything that was run, as text; written beside the case's files too.
-    pub(super) fn transcript(&self) -> String {
+    pub(crate) fn transcript(&self) -> String {
         let text = self.transcript.lock().map(|text| text.clone()).unwrap_or_default();
         // The transcript is a convenience: the failure it belongs to is reported in any case.
         let _ = fs::write(self.path("transcript.txt"), &text);
@@ -141,24 +141,24 @@ impl Scratch {
 
 impl Ran {
     /// Both streams.
-    pub(super) fn said(&self) -> String {
+    pub(crate) fn said(&self) -> String {
         format!("{}{}", self.stdout, self.stderr)
     }
 
     /// An error unless it ended with 0.
-    pub(super) fn succeeded(self) -> Result<Self> {
+    pub(crate) fn succeeded(self) -> Result<Self> {
         ensure!(self.code == 0, "should have succeeded:\n{self}");
         Ok(self)
     }
 
     /// An error unless it ended with something else than 0 and said all of the texts.
-    pub(super) fn refused(self, texts: &[&str]) -> Result<Self> {
+    pub(crate) fn refused(self, texts: &[&str]) -> Result<Self> {
         ensure!(self.code != 0, "should have been refused:\n{self}");
         self.says(texts)
     }
 
     /// An error unless it said all of the texts, on either stream. Runs of blanks and line ends count as one blank.
-    pub(super) fn says(self, texts: &[&str]) -> Result<Self> {
+    pub(crate) fn says(self, texts: &[&str]) -> Result<Self> {
         let flat = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
         let said = flat(&self.said());
         for text in texts {

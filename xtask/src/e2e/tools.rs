@@ -12,7 +12,7 @@ use super::world::World;
 
 /// Who signs or verifies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Tool {
+pub(crate) enum Tool {
     Cosign2,
     Cosign3,
     Sigward,
@@ -20,7 +20,7 @@ pub(super) enum Tool {
 
 /// The kind of key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Algorithm {
+pub(crate) enum Algorithm {
     P256,
     P384,
     Rsa,
@@ -29,7 +29,7 @@ pub(super) enum Algorithm {
 
 /// How a signature is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Format {
+pub(crate) enum Format {
     /// A Sigstore bundle that refers to the image.
     Bundle,
     /// A tag derived from the image's digest.
@@ -38,15 +38,15 @@ pub(super) enum Format {
 
 /// What is said about the image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Statement {
+pub(crate) enum Statement {
     Signature,
     Attestation,
 }
 
 impl Tool {
-    pub(super) const ALL: [Self; 3] = [Self::Cosign2, Self::Cosign3, Self::Sigward];
+    pub(crate) const ALL: [Self; 3] = [Self::Cosign2, Self::Cosign3, Self::Sigward];
 
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Cosign2 => "cosign2",
             Self::Cosign3 => "cosign3",
@@ -55,7 +55,7 @@ impl Tool {
     }
 
     /// The program; ours only when it has all of the commands.
-    pub(super) fn program(self, world: &World, commands: &[&str]) -> Result<PathBuf> {
+    pub(crate) fn program(self, world: &World, commands: &[&str]) -> Result<PathBuf> {
         match self {
             Self::Cosign2 | Self::Cosign3 => world.peers().program(self.name()),
             Self::Sigward => world.sigward(commands),
@@ -64,9 +64,9 @@ impl Tool {
 }
 
 impl Algorithm {
-    pub(super) const ALL: [Self; 4] = [Self::P256, Self::P384, Self::Rsa, Self::Ed25519];
+    pub(crate) const ALL: [Self; 4] = [Self::P256, Self::P384, Self::Rsa, Self::Ed25519];
 
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::P256 => "p256",
             Self::P384 => "p384",
@@ -77,9 +77,9 @@ impl Algorithm {
 }
 
 impl Format {
-    pub(super) const ALL: [Self; 2] = [Self::Bundle, Self::Legacy];
+    pub(crate) const ALL: [Self; 2] = [Self::Bundle, Self::Legacy];
 
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Bundle => "bundle",
             Self::Legacy => "legacy",
@@ -88,9 +88,9 @@ impl Format {
 }
 
 impl Statement {
-    pub(super) const ALL: [Self; 2] = [Self::Signature, Self::Attestation];
+    pub(crate) const ALL: [Self; 2] = [Self::Signature, Self::Attestation];
 
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Signature => "signature",
             Self::Attestation => "attestation",
@@ -100,22 +100,21 @@ impl Statement {
 
 /// A key pair as cosign keeps it: an encrypted private key and a PEM public key.
 #[derive(Debug, Clone)]
-pub(super) struct Keys {
-    pub(super) private: PathBuf,
-    pub(super) public: PathBuf,
+pub(crate) struct Keys {
+    pub(crate) private: PathBuf,
+    pub(crate) public: PathBuf,
 }
 
 impl Keys {
-    #[expect(dead_code, reason = "for the cluster cases")]
     /// The public key's PEM.
-    pub(super) fn pem(&self) -> Result<String> {
+    pub(crate) fn pem(&self) -> Result<String> {
         fs::read_to_string(&self.public)
             .with_context(|| format!("cannot read {}", self.public.display()))
     }
 }
 
 /// Makes a key pair with the tool itself: generated where it can (P-256), else imported.
-pub(super) fn make_keys(
+pub(crate) fn make_keys(
     world: &World,
     scratch: &Scratch,
     tool: Tool,
@@ -142,18 +141,23 @@ pub(super) fn make_keys(
 
 /// One signing job.
 #[derive(Debug, Clone)]
-pub(super) struct Signing<'a> {
-    pub(super) tool: Tool,
-    pub(super) key: &'a Path,
-    pub(super) format: Format,
-    pub(super) statement: Statement,
+pub(crate) struct Signing<'a> {
+    pub(crate) tool: Tool,
+    pub(crate) key: &'a Path,
+    pub(crate) format: Format,
+    pub(crate) statement: Statement,
     /// For attestations: the type as typed, and the predicate's file.
-    pub(super) predicate: Option<(&'a str, &'a Path)>,
-    pub(super) image: &'a str,
+    pub(crate) predicate: Option<(&'a str, &'a Path)>,
+    pub(crate) image: &'a str,
 }
 
 /// Signs or attests with a key and no log.
-pub(super) fn sign(world: &World, scratch: &Scratch, job: &Signing<'_>) -> Result<Ran> {
+pub(crate) fn sign(world: &World, scratch: &Scratch, job: &Signing<'_>) -> Result<Ran> {
+    scratch.run(&mut signature(world, scratch, job)?)
+}
+
+/// The command of a signing job.
+pub(crate) fn signature(world: &World, scratch: &Scratch, job: &Signing<'_>) -> Result<Command> {
     let verb = match job.statement {
         Statement::Signature => "sign",
         Statement::Attestation => "attest",
@@ -172,28 +176,29 @@ pub(super) fn sign(world: &World, scratch: &Scratch, job: &Signing<'_>) -> Resul
     if let Some((kind, file)) = job.predicate {
         command.args(["--type", kind, "--predicate"]).arg(file);
     }
-    scratch.run(command.arg(job.image))
+    command.arg(job.image);
+    Ok(command)
 }
 
 /// One verification.
 #[derive(Debug, Clone)]
-pub(super) struct Verifying<'a> {
-    pub(super) tool: Tool,
-    pub(super) key: &'a Path,
+pub(crate) struct Verifying<'a> {
+    pub(crate) tool: Tool,
+    pub(crate) key: &'a Path,
     /// cosign 2 wants to be told; the others find out.
-    pub(super) format: Format,
+    pub(crate) format: Format,
     /// The predicate type, when an attestation is verified.
-    pub(super) attestation: Option<&'a str>,
-    pub(super) image: &'a str,
+    pub(crate) attestation: Option<&'a str>,
+    pub(crate) image: &'a str,
 }
 
 /// Verifies with a key and no log.
-pub(super) fn verify(world: &World, scratch: &Scratch, job: &Verifying<'_>) -> Result<Ran> {
+pub(crate) fn verify(world: &World, scratch: &Scratch, job: &Verifying<'_>) -> Result<Ran> {
     scratch.run(&mut verification(world, scratch, job)?)
 }
 
 /// The command of a verification.
-pub(super) fn verification(
+pub(crate) fn verification(
     world: &World,
     scratch: &Scratch,
     job: &Verifying<'_>,

@@ -1,11 +1,15 @@
-//! The few HTTP requests that cases make themselves: plain HTTP/1.1 to loopback.
+//! The few HTTP requests that cases make themselves: HTTP/1.1 to loopback, plain or with TLS.
 
 use std::fmt::Write as _;
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 /// An answer.
 #[derive(Debug)]
@@ -33,8 +37,42 @@ pub(super) fn send(
     headers: &[(&str, &str)],
     body: &[u8],
 ) -> Result<Answer> {
-    let mut socket = TcpStream::connect(host).with_context(|| format!("cannot reach {host}"))?;
-    socket.set_read_timeout(Some(Duration::from_secs(20)))?;
+    exchange(connect(host)?, host, method, path, headers, body)
+}
+
+/// The same over TLS, trusting one authority.
+pub(super) fn send_tls(
+    host: &str,
+    authority: &str,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Result<Answer> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(authority.as_bytes()) {
+        roots.add(certificate.context("the authority's certificate is not PEM")?)?;
+    }
+    let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name).to_owned();
+    let session = ClientConnection::new(Arc::new(config), ServerName::try_from(name)?)?;
+    exchange(StreamOwned::new(session, connect(host)?), host, method, path, headers, body)
+}
+
+fn connect(host: &str) -> Result<TcpStream> {
+    let socket = TcpStream::connect(host).with_context(|| format!("cannot reach {host}"))?;
+    socket.set_read_timeout(Some(Duration::from_mins(1)))?;
+    Ok(socket)
+}
+
+fn exchange(
+    mut stream: impl Read + Write,
+    host: &str,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Result<Answer> {
     let mut head = format!(
         "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {}\r\n",
         body.len()
@@ -43,13 +81,14 @@ pub(super) fn send(
         write!(head, "{name}: {value}\r\n")?;
     }
     head.push_str("\r\n");
-    socket.write_all(head.as_bytes())?;
-    socket.write_all(body)?;
+    stream.write_all(head.as_bytes())?;
+    stream.write_all(body)?;
     let mut bytes = Vec::new();
-    socket
-        .take(64 << 20)
-        .read_to_end(&mut bytes)
-        .with_context(|| format!("{host} did not answer {method} {path}"))?;
+    match stream.take(64 << 20).read_to_end(&mut bytes) {
+        // A server that closes without a goodbye has still said everything if the answer is whole.
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof && !bytes.is_empty() => {}
+        read => drop(read.with_context(|| format!("{host} did not answer {method} {path}"))?),
+    }
     parse(&bytes)
         .with_context(|| format!("{host} answered {method} {path} with something that is not HTTP"))
 }

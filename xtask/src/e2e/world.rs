@@ -16,7 +16,7 @@ use crate::workspace;
 
 /// An error that says: our binary does not have this yet.
 #[derive(Debug)]
-pub(super) struct NotYet(pub(super) String);
+pub(crate) struct NotYet(pub(crate) String);
 
 impl fmt::Display for NotYet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -30,11 +30,11 @@ impl std::error::Error for NotYet {}
 type Lazy<T> = OnceLock<Result<T, String>>;
 
 /// Values by name, each made at first use.
-pub(super) type Shelf<T> = Mutex<BTreeMap<String, Arc<Lazy<T>>>>;
+pub(crate) type Shelf<T> = Mutex<BTreeMap<String, Arc<Lazy<T>>>>;
 
 /// Everything that cases share.
 #[derive(Debug)]
-pub(super) struct World {
+pub(crate) struct World {
     peers: Peers,
     folder: PathBuf,
     release: bool,
@@ -44,10 +44,12 @@ pub(super) struct World {
     commands: Shelf<()>,
     /// Key pairs and signed images of the interop matrix.
     pub(super) signed: Shelf<super::interop::Signed>,
+    /// The cluster that cases share, while it is good.
+    pub(super) stage: Mutex<Option<super::stage::Stage>>,
 }
 
 impl World {
-    pub(super) fn new(peers: Peers, folder: PathBuf, release: bool) -> Self {
+    pub(crate) fn new(peers: Peers, folder: PathBuf, release: bool) -> Self {
         Self {
             peers,
             folder,
@@ -57,32 +59,33 @@ impl World {
             sigward: OnceLock::new(),
             commands: Mutex::default(),
             signed: Mutex::default(),
+            stage: Mutex::default(),
         }
     }
 
-    pub(super) fn peers(&self) -> &Peers {
+    pub(crate) fn peers(&self) -> &Peers {
         &self.peers
     }
 
     /// The folder of the whole run.
-    pub(super) fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 
     /// Debian's docker-registry, open to everyone.
-    pub(super) fn docker(&self) -> Result<&DockerRegistry> {
+    pub(crate) fn docker(&self) -> Result<&DockerRegistry> {
         once(&self.docker, || {
             DockerRegistry::start(&self.peers, &self.folder.join("docker-registry"), None)
         })
     }
 
     /// The testkit's registry, with the referrers API.
-    pub(super) fn testkit(&self) -> Result<&Registry> {
+    pub(crate) fn testkit(&self) -> Result<&Registry> {
         once(&self.testkit, || Ok(Registry::start(Options::default())?))
     }
 
     /// Our binary, built once; [`NotYet`] when it lacks one of the commands.
-    pub(super) fn sigward(&self, commands: &[&str]) -> Result<PathBuf> {
+    pub(crate) fn sigward(&self, commands: &[&str]) -> Result<PathBuf> {
         let program = once(&self.sigward, || build(self.release))?.clone();
         for command in commands {
             let known = shelved(&self.commands, command, || {
@@ -102,7 +105,7 @@ impl World {
 }
 
 /// The value on the shelf, made first if nobody has yet; two threads never make the same one.
-pub(super) fn shelved<T: Clone>(
+pub(crate) fn shelved<T: Clone>(
     shelf: &Shelf<T>,
     name: &str,
     make: impl FnOnce() -> Result<T>,

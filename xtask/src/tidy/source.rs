@@ -169,11 +169,14 @@ pub(super) fn compat_tags(files: &[SourceFile], tests: &BTreeSet<String>) -> Vec
                 }
             }
             let place = format!("{}:{}", file.path, index + 1);
-            let Some((_, named)) = text.split_once("; test: ") else {
+            let Some((_, named)) =
+                text.rsplit_once("test: ").or_else(|| text.rsplit_once("tests: "))
+            else {
                 found.push(format!("{place}: the tag ends with `; test: <name>`"));
                 continue;
             };
-            for name in named.split(',') {
+            // A sentence may follow the names.
+            for name in named.split('.').next().unwrap_or(named).split(',') {
                 let name: String = name
                     .trim()
                     .trim_matches('`')
@@ -248,6 +251,8 @@ mod tests {
         };
         assert_eq!(check("cosign 3.1.3: odd; test: prints_as_go"), 0);
         assert_eq!(check("cosign 3.1.3: odd,\n    // and long; test: prints_as_go"), 0);
+        assert_eq!(check("cosign 3.1.3: odd.\n    // tests: prints_as_go, prints_as_go"), 0);
+        assert_eq!(check("cosign 3.1.3: odd; test: prints_as_go. Not theirs: this, and `that`"), 0);
         assert_eq!(check("cosign 3.1.3: odd; test: nowhere"), 1);
         assert_eq!(check("cosign 3.1.3: odd"), 1);
     }

@@ -12,16 +12,23 @@ const LONGEST: u64 = 1 << 20;
 /// The key under which docker keeps the login of Docker Hub.
 const HUB_KEY: &str = "https://index.docker.io/v1/";
 
-/// Why a configuration cannot be used.
+/// Why a docker configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ConfigError {
+pub enum ConfigError {
+    /// It cannot be read.
     #[error("cannot read the file")]
     Io(#[from] std::io::Error),
+    /// Too long.
     #[error("longer than 1 MiB")]
     TooLarge,
-    // The message of the JSON parser is left out: it may quote a password.
+    /// Not a configuration. The words of the JSON parser are left out: they may quote a password.
     #[error("malformed at line {line}, column {column}")]
-    Json { line: usize, column: usize },
+    Json {
+        /// Line, from 1.
+        line: usize,
+        /// Column, from 1.
+        column: usize,
+    },
 }
 
 /// The parts that hold credentials.
@@ -112,6 +119,35 @@ pub(crate) fn parse_entries(bytes: &[u8]) -> Result<BTreeMap<String, Entry>, Con
 #[expect(clippy::needless_pass_by_value, reason = "fits map_err")]
 fn json_error(error: serde_json::Error) -> ConfigError {
     ConfigError::Json { line: error.line(), column: error.column() }
+}
+
+/// Adds a login to the content of a configuration file, as `docker login` and `cosign login` do;
+/// everything else in it stays. Empty content is an empty configuration.
+///
+/// # Errors
+/// When the content is not a JSON object; nothing of it is quoted.
+pub fn with_login(
+    content: &[u8],
+    host: &str,
+    username: &str,
+    password: &Secret,
+) -> Result<Vec<u8>, ConfigError> {
+    let mut root: serde_json::Map<String, serde_json::Value> = if content.trim_ascii().is_empty() {
+        serde_json::Map::new()
+    } else {
+        serde_json::from_slice(content).map_err(json_error)?
+    };
+    let pair = zeroize::Zeroizing::new([username.as_bytes(), b":", password.expose()].concat());
+    let key = if canonical(bare(host)) == "index.docker.io" { HUB_KEY } else { bare(host) };
+    let login = serde_json::json!({ "auth": STANDARD.encode(&*pair) });
+    let auths = root.entry("auths").or_insert_with(|| serde_json::json!({}));
+    match auths.as_object_mut() {
+        Some(auths) => drop(auths.insert(key.to_owned(), login)),
+        None => *auths = serde_json::json!({ key: login }),
+    }
+    let mut text = serde_json::to_vec_pretty(&root).map_err(json_error)?;
+    text.push(b'\n');
+    Ok(text)
 }
 
 impl ConfigFile {

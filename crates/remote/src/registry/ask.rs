@@ -82,10 +82,14 @@ impl Inner {
         progress: &Progress,
     ) -> Result<Answer, FetchError> {
         let host = &question.location.host;
+        if !question.location.is_valid() {
+            let place = place_in_location(&question.location, &question.rest);
+            return Err(FetchError::Malformed { place, what: Malformed::Name, said: None });
+        }
         let options = &self.exchange.options;
         let loopback = guard::is_loopback(host);
-        let plain_allowed =
-            loopback || access.insecure_plain_http || options.host(host).insecure_plain_http;
+        let insecure_plain = access.insecure_plain_http || options.host(host).insecure_plain_http;
+        let plain_allowed = loopback || insecure_plain;
         let zone = if loopback { Zone::Loopback } else { Zone::Named };
         let path = if question.rest.starts_with('/') {
             question.rest.clone()
@@ -111,7 +115,7 @@ impl Inner {
         let ask_for = |anew| For {
             place: &place,
             zone,
-            plain_allowed,
+            plain_allowed: insecure_plain,
             scopes: &scopes,
             anew,
             deadline,
@@ -190,7 +194,9 @@ impl Inner {
     async fn keys(&self, question: &Question, access: &Access) -> Result<Keys, FetchError> {
         let options = &self.exchange.options;
         let source = self.credentials.as_ref();
-        credentials::find(options, source, access, &question.location).await.map_err(|said| {
+        let found =
+            credentials::find(options, source, &self.programs, access, &question.location).await;
+        found.map_err(|said| {
             let place = place_in_location(&question.location, &question.rest);
             FetchError::Credentials { place, said }
         })

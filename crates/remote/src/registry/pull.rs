@@ -3,7 +3,7 @@ use super::{
     Inner, Registry,
     ask::{Action, Question, Shared, accept, refused},
     content::{self, Kind},
-    manifest_path, place_in,
+    manifest_path, place_in, tag_path,
 };
 use crate::{
     error::{FetchError, Malformed, clean},
@@ -161,7 +161,7 @@ impl Inner {
         deadline: Instant,
         progress: &Progress,
     ) -> Result<Option<Digest>, FetchError> {
-        let rest = manifest_path(&tag.tag);
+        let rest = tag_path(tag)?;
         let question = self.question(Method::HEAD, &tag.repository, &rest, Operation::Resolve);
         let answer = self.ask(&question, access, deadline, progress).await?;
         match answer.status.as_u16() {
@@ -186,7 +186,7 @@ impl Inner {
         deadline: Instant,
         progress: &Progress,
     ) -> Result<Option<Fetched>, FetchError> {
-        let rest = manifest_path(&tag.tag);
+        let rest = tag_path(tag)?;
         let question = self.question(Method::GET, &tag.repository, &rest, Operation::Manifest);
         let answer = self.ask(&question, access, deadline, progress).await?;
         match answer.status.as_u16() {

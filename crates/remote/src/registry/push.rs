@@ -5,6 +5,7 @@ use super::{
     manifest_path, place_in,
     pull::digest_header,
     referrers::Api,
+    tag_path,
 };
 use crate::{
     error::{FetchError, Malformed, Unreachable, clean},
@@ -23,7 +24,7 @@ use reqwest::{
 };
 use sigward_oci::{
     Access, Algorithm, Descriptor, Digest, DigestReference, ImageManifest, Index, Manifest,
-    media_type, referrers_tag, resolve_host,
+    TagReference, media_type, referrers_tag, resolve_host,
 };
 use smol_str::{SmolStr, format_smolstr};
 use std::{
@@ -185,7 +186,8 @@ impl Registry {
         reference: &DigestReference,
         access: &Access,
     ) -> Result<bool, FetchError> {
-        self.delete(&reference.repository, reference.digest.as_str(), access).await
+        let rest = manifest_path(reference.digest.as_str());
+        self.delete(&reference.repository, &rest, access).await
     }
 
     /// Removes a tag; `false` when there was none. Registries of the 2.8 line refuse this.
@@ -195,17 +197,16 @@ impl Registry {
         tag: &str,
         access: &Access,
     ) -> Result<bool, FetchError> {
-        self.delete(repository, tag, access).await
+        self.delete(repository, &tag_path(&tag_reference(repository, tag))?, access).await
     }
 
     async fn delete(
         &self,
         repository: &str,
-        reference: &str,
+        rest: &str,
         access: &Access,
     ) -> Result<bool, FetchError> {
-        let rest = manifest_path(reference);
-        let question = self.inner.writing(Method::DELETE, repository, &rest, Action::Delete);
+        let question = self.inner.writing(Method::DELETE, repository, rest, Action::Delete);
         let progress = Progress::default();
         let answer = self.inner.ask(&question, access, self.own_deadline(), &progress).await?;
         match answer.status.as_u16() {
@@ -235,6 +236,10 @@ fn sha256(repository: &str, bytes: &[u8]) -> Result<Digest, FetchError> {
     })
 }
 
+fn tag_reference(repository: &str, tag: &str) -> TagReference {
+    TagReference { repository: repository.into(), tag: tag.into() }
+}
+
 fn content_type(media_type: &str) -> HeaderMap {
     let mut headers = HeaderMap::new();
     if let Ok(value) = HeaderValue::from_str(media_type) {
@@ -261,7 +266,10 @@ impl super::Inner {
         deadline: Instant,
     ) -> Result<Pushed, FetchError> {
         let digest = sha256(repository, &bytes)?;
-        let rest = manifest_path(tag.unwrap_or(digest.as_str()));
+        let rest = match tag {
+            Some(tag) => tag_path(&tag_reference(repository, tag))?,
+            None => manifest_path(digest.as_str()),
+        };
         let mut question = self.writing(Method::PUT, repository, &rest, Action::Push);
         question.headers = content_type(media_type);
         question.body = bytes;

@@ -88,7 +88,7 @@ impl Clients {
         zone: Zone,
         secure: bool,
     ) -> Result<Client, TlsError> {
-        let host = options.hosts.contains_key(host).then(|| SmolStr::new(host));
+        let host = options.own(host).map(|(name, _)| name.clone());
         let variant = Variant { zone, secure, host };
         if let Some(client) = self.lock().get(&variant) {
             return Ok(client.clone());
@@ -188,4 +188,29 @@ pub(crate) async fn nearest(host: &str, wait: Duration) -> Option<Reach> {
     let name = guard::host_name(host);
     let found = tokio::time::timeout(wait, tokio::net::lookup_host((name, 0))).await.ok()?.ok()?;
     found.map(|at| guard::reach(at.ip())).min()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{NoSecrets, Options, Registry, Unobserved};
+    use sigward_oci::{Access, TagReference};
+    use sigward_testkit::registry::{Options as KitOptions, Registry as Kit, Tls};
+    use std::sync::Arc;
+
+    /// Whether the system's certificates were read after a question to such a registry.
+    async fn reads_roots(tls: Tls) -> bool {
+        let kit = Kit::start(KitOptions { tls, ..KitOptions::default() }).unwrap();
+        let client =
+            Registry::new(Options::default(), Arc::new(NoSecrets), Arc::new(Unobserved)).unwrap();
+        let repository = format!("{}/app", kit.host()).into();
+        let tag = TagReference { repository, tag: "v1".into() };
+        let _ = client.resolve_tag(&tag, &Access::default()).await;
+        client.inner.exchange.clients.roots.lock().unwrap().is_some()
+    }
+
+    #[tokio::test]
+    async fn certificates_of_the_system_are_read_for_tls_only() {
+        assert!(!reads_roots(Tls::Plain).await);
+        assert!(reads_roots(Tls::Server).await);
+    }
 }

@@ -97,7 +97,7 @@ impl Exchange {
             let result = self.attempt(outgoing, &state, deadline, progress).await;
             let wait = match &result {
                 Ok(answer) if outgoing.retry && is_passing(answer.status) => {
-                    progress.note(format_smolstr!(
+                    progress.note(&format_smolstr!(
                         "{} answered {}",
                         answer.place.host,
                         answer.status.as_u16()
@@ -119,7 +119,7 @@ impl Exchange {
                 _ => return result,
             };
             if let Err(error) = &result {
-                progress.note(error.cause().said.unwrap_or_else(|| error.to_smolstr()));
+                progress.note(&error.cause().said.unwrap_or_else(|| error.to_smolstr()));
             }
             let fits = wait <= times.longest_pause && Instant::now() + wait < deadline;
             if last_one || !fits {
@@ -138,6 +138,7 @@ impl Exchange {
         progress: &Progress,
     ) -> Result<Answer, FetchError> {
         let place = place(&outgoing.host, &outgoing.path);
+        progress.wait_for(&place);
         let started = Instant::now();
         let left = deadline.saturating_duration_since(started);
         let timed_out = || FetchError::TimedOut {
@@ -157,23 +158,7 @@ impl Exchange {
             Scheme::Discover { plain_allowed: false } => self.once(outgoing, true, deadline).await,
             Scheme::Discover { plain_allowed: true } => match state.secure() {
                 Some(secure) => self.once(outgoing, secure, deadline).await,
-                // COMPAT: cosign tries https, then http, for loopback hosts;
-                // test: `loopback_is_tried_with_tls_first_and_the_answer_remembered`.
-                None => match self.once(outgoing, true, deadline).await {
-                    Err(error) if speaks_no_tls(&error) => {
-                        let answer = self.once(outgoing, false, deadline).await;
-                        if answer.is_ok() {
-                            state.remember_secure(false);
-                        }
-                        answer
-                    }
-                    other => {
-                        if other.is_ok() {
-                            state.remember_secure(true);
-                        }
-                        other
-                    }
-                },
+                None => self.discover(outgoing, state, deadline).await,
             },
         };
         drop(permit);
@@ -186,6 +171,63 @@ impl Exchange {
             _ => state.connected(&outgoing.host, observer),
         }
         result
+    }
+
+    /// Tries TLS, then plain HTTP where no TLS is spoken, and remembers which it was.
+    ///
+    /// COMPAT: cosign 3.1 tries https, then http, for loopback hosts; a certificate that is not
+    /// trusted ends it here, where cosign goes on without TLS;
+    /// test: `loopback_is_tried_with_tls_first_and_the_answer_remembered`.
+    async fn discover(
+        &self,
+        outgoing: &Outgoing,
+        state: &HostState,
+        deadline: Instant,
+    ) -> Result<Answer, FetchError> {
+        let first = if outgoing.zone == Zone::Loopback {
+            // A greeting tells, and spares reading the system's certificates for nothing.
+            match self.greet(outgoing, deadline).await {
+                Err(error) if speaks_no_tls(&error) => Err(error),
+                Err(error) if !speaks_tls(&error) => return Err(error),
+                _ => self.once(outgoing, true, deadline).await,
+            }
+        } else {
+            self.once(outgoing, true, deadline).await
+        };
+        let (answer, secure) = match first {
+            Err(error) if speaks_no_tls(&error) => {
+                (self.once(outgoing, false, deadline).await, false)
+            }
+            other => (other, true),
+        };
+        if answer.is_ok() {
+            state.remember_secure(secure);
+        }
+        answer
+    }
+
+    /// Begins a TLS handshake that trusts nobody: it cannot succeed, but its error says whether
+    /// TLS is spoken. No request is sent.
+    async fn greet(&self, outgoing: &Outgoing, deadline: Instant) -> Result<(), FetchError> {
+        let url = make_url(&outgoing.host, "/", true)?;
+        let place = place(&outgoing.host, &outgoing.path);
+        let unreachable = |because, source| FetchError::Unreachable {
+            place: place.clone(),
+            because,
+            source: Some(Underlying(source)),
+        };
+        let client = self.clients.get(&self.options, &outgoing.host, outgoing.zone, false);
+        let client = client.map_err(|error| unreachable(Unreachable::Tls, Arc::new(error)))?;
+        let started = Instant::now();
+        let left = deadline.saturating_duration_since(started).min(self.options.times.answer);
+        match tokio::time::timeout(left, client.head(url).send()).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(classify(error, place, outgoing.zone, started.elapsed())),
+            Err(_) => {
+                let last = Some("no answer".into());
+                Err(FetchError::TimedOut { place, waited: started.elapsed(), last })
+            }
+        }
     }
 
     /// One request and its redirects.
@@ -412,7 +454,7 @@ fn redirect(from: &Url, headers: &HeaderMap) -> Option<Url> {
 }
 
 /// Same scheme, host and port.
-pub(crate) fn same_origin(one: &Url, other: &Url) -> bool {
+fn same_origin(one: &Url, other: &Url) -> bool {
     one.scheme() == other.scheme()
         && one.host_str() == other.host_str()
         && one.port_or_known_default() == other.port_or_known_default()
@@ -442,6 +484,15 @@ fn speaks_no_tls(error: &FetchError) -> bool {
                 )
             })
         })
+}
+
+/// True when a handshake failed at what only a TLS server can have sent.
+fn speaks_tls(error: &FetchError) -> bool {
+    matches!(
+        error,
+        FetchError::Unreachable { because: Unreachable::Tls, source: Some(source), .. }
+            if chain(source).any(|error| error.downcast_ref::<rustls::Error>().is_some())
+    )
 }
 
 /// The errors below one, the ones inside `io::Error` included.

@@ -68,7 +68,7 @@ struct TokenAnswer {
 pub(crate) struct For<'a> {
     pub(crate) place: &'a Place,
     pub(crate) zone: Zone,
-    /// Plain HTTP is allowed at this registry.
+    /// Plain HTTP was allowed by a switch; being on this machine allows it for this machine only.
     pub(crate) plain_allowed: bool,
     /// What will be done: `repository:a/b:pull`.
     pub(crate) scopes: &'a [String],

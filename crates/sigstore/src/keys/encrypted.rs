@@ -92,7 +92,7 @@ pub fn decrypt_private_key(text: &str, password: &[u8]) -> Result<PrivateKey, En
         return Ok(PrivateKey::parse_pem(text)?);
     }
     let file: File =
-        serde_json::from_slice(&block.contents).map_err(|_| EncryptedKeyError::Malformed)?;
+        crate::encoding::parse_object(&block.contents).ok_or(EncryptedKeyError::Malformed)?;
     let unsupported = |what, name: &str| EncryptedKeyError::Unsupported {
         what,
         name: name.chars().take(64).collect(),

@@ -184,12 +184,21 @@ impl PrivateKey {
             }
             algorithm = Some(named);
         }
-        let made = Self::from_scalar(algorithm.ok_or_else(malformed)?, scalar)?;
-        if let Some(mut stated) = key.enter(der::CONTEXT_1) {
-            let point = stated.bits().ok_or_else(malformed)?;
-            if !made.public.0.ends_with(point) && point.first() == Some(&4) {
-                return Err(KeyError::Weak);
-            }
+        let point = match key.enter(der::CONTEXT_1) {
+            Some(mut stated) => Some(stated.bits().ok_or_else(malformed)?),
+            None => None,
+        };
+        // Without the curve's name its length tells; a foreign curve then fails on the point.
+        let by_length = || match point?.len() {
+            65 => Some(Algorithm::EcdsaP256),
+            97 => Some(Algorithm::EcdsaP384),
+            133 => Some(Algorithm::EcdsaP521),
+            _ => None,
+        };
+        let algorithm = algorithm.or_else(by_length).ok_or_else(malformed)?;
+        let made = Self::from_scalar(algorithm, scalar)?;
+        if point.is_some_and(|point| point.first() == Some(&4) && !made.public.0.ends_with(point)) {
+            return Err(KeyError::Weak);
         }
         Ok(made)
     }
@@ -256,12 +265,12 @@ impl Signer for PrivateKey {
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
         match &self.key {
             Key::Ecdsa(key) => key
-                .sign(&SystemRandom::new(), message)
+                .sign(&nonces(), message)
                 .map(|signature| signature.as_ref().to_vec())
                 .map_err(|_| SignError),
             Key::Rsa(key) => {
                 let mut signature = vec![0; key.public_modulus_len()];
-                key.sign(&crypto::RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature)
+                key.sign(&crypto::RSA_PKCS1_SHA256, &nonces(), message, &mut signature)
                     .map_err(|_| SignError)?;
                 Ok(signature)
             }
@@ -274,6 +283,12 @@ impl Signer for PrivateKey {
                 .map_err(|_| SignError),
         }
     }
+}
+
+/// The randomness inside a signature. The library draws it itself, whatever it is handed.
+fn nonces() -> SystemRandom {
+    // INVARIANT: only the bytes of a new signature differ by it, never a decision.
+    SystemRandom::new()
 }
 
 /// PKCS#8 as Go writes it: the curve outside only, the point inside.

@@ -21,7 +21,7 @@ pub(super) fn wanted_type(shows: &Shows) -> &str {
 /// One and the same signature carries all the annotations, as strings.
 ///
 /// COMPAT: Kyverno 1.19: looks for the annotations in any of the verified signatures.
-/// test: annotations_of_two_signatures_do_not_add_up
+/// test: annotations_are_met_by_one_signature
 pub(super) fn annotations(
     wanted: &[(SmolStr, SmolStr)],
     signed: &[(SmolStr, Value)],

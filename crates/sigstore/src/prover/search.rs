@@ -282,7 +282,7 @@ impl Search {
             Some(Err(cause)) => Judged::Untold(cause.clone()),
             // Listed, and gone: absent is an answer.
             Some(Ok(None)) => Judged::Refused(RefusedBecause::NothingFound),
-            Some(Ok(Some(bytes))) => match self.sound(&candidate.want, bytes, &place, board) {
+            Some(Ok(Some(bytes))) => match sound(&candidate.want, bytes, &place, board) {
                 Err(cause) => Judged::Untold(cause),
                 Ok(()) => match store {
                     Store::Legacy => legacy::judge(bytes, &candidate, &self.attestor, board),
@@ -299,7 +299,11 @@ impl Search {
                     let place = place_of(&next.want);
                     self.untold.get_or_insert(too_large(&place, "layer is too large"));
                 }
-                _ => return Some(*next),
+                Ask::Blob { .. }
+                | Ask::Referrers { .. }
+                | Ask::Attached { .. }
+                | Ask::Manifest { .. }
+                | Ask::LogEntry { .. } => return Some(*next),
             },
             Judged::Passed(signed, predicate) => self.passed.push((signed, predicate)),
             Judged::Refused(why) => self.refused.push((place, why)),
@@ -309,26 +313,6 @@ impl Search {
             Judged::NotOne => {}
         }
         None
-    }
-
-    /// Bytes that were asked for by digest are what the digest says and not too many.
-    ///
-    /// The edge has checked both while they streamed; evidence of a record comes from a file.
-    fn sound(&self, ask: &Ask, bytes: &[u8], place: &SmolStr, board: &Board) -> Result<(), Cause> {
-        let (digest, most) = match ask {
-            Ask::Manifest { digest, .. } => (digest, board.limits.manifest_bytes),
-            Ask::Blob { digest, .. } => {
-                (digest, usize::try_from(board.limits.layer_bytes).unwrap_or(usize::MAX))
-            }
-            Ask::Referrers { .. } | Ask::Attached { .. } | Ask::LogEntry { .. } => return Ok(()),
-        };
-        if bytes.len() > most {
-            return Err(too_large(place, "content is too large"));
-        }
-        if digest_of(digest.algorithm(), bytes) != *digest {
-            return Err(malformed(place, "content does not match its digest"));
-        }
-        Ok(())
     }
 
     fn look(&mut self, place: SmolStr, store: Store, found: Found) {
@@ -372,6 +356,26 @@ impl Search {
             }),
         }
     }
+}
+
+/// Bytes that were asked for by digest are what the digest says and not too many.
+///
+/// The edge has checked both while they streamed; evidence of a record comes from a file.
+fn sound(ask: &Ask, bytes: &[u8], place: &SmolStr, board: &Board) -> Result<(), Cause> {
+    let (digest, most) = match ask {
+        Ask::Manifest { digest, .. } => (digest, board.limits.manifest_bytes),
+        Ask::Blob { digest, .. } => {
+            (digest, usize::try_from(board.limits.layer_bytes).unwrap_or(usize::MAX))
+        }
+        Ask::Referrers { .. } | Ask::Attached { .. } | Ask::LogEntry { .. } => return Ok(()),
+    };
+    if bytes.len() > most {
+        return Err(too_large(place, "content is too large"));
+    }
+    if digest_of(digest.algorithm(), bytes) != *digest {
+        return Err(malformed(place, "content does not match its digest"));
+    }
+    Ok(())
 }
 
 /// How a piece of evidence is called in messages.

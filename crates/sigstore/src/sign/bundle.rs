@@ -12,38 +12,15 @@ use sigward_oci::{Descriptor, Digest, ImageManifest, media_type};
 use std::{collections::BTreeMap, fmt::Write as _};
 
 /// What a referrer holds besides its bundle.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Referrer {
     /// Blobs and manifest to push; the manifest goes under its digest.
     pub written: Written,
     /// The entry for the fallback index, where the registry lacks the referrers API.
     ///
-    /// COMPAT: cosign 3.1.1: shows the type of the empty configuration there; here the entry also
-    /// carries the bundle's annotations, so that readers need not fetch each manifest.
-    /// test: the_fallback_entry_is_found_by_its_annotations
-    pub fallback: FallbackEntry,
-}
-
-/// One entry of the fallback index.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FallbackEntry {
-    /// Media type of the manifest.
-    pub media_type: &'static str,
-    /// Digest of the manifest.
-    pub digest: Digest,
-    /// Length of the manifest in bytes.
-    pub size: u64,
-    /// What its `artifactType` says.
-    pub artifact_type: &'static str,
-}
-
-impl FallbackEntry {
-    /// As it stands in the index.
-    pub fn descriptor(&self) -> Descriptor {
-        let mut descriptor = Descriptor::new(self.media_type, self.digest.clone(), self.size);
-        descriptor.artifact_type = Some(self.artifact_type.to_owned());
-        descriptor
-    }
+    /// SPEC: OCI distribution-spec 1.1 "Listing Referrers": an entry shows the artifact type and the
+    /// annotations of its manifest, so that readers need not fetch each one.
+    pub fallback: Descriptor,
 }
 
 /// The statement of a signature: "this image", with the annotations, and nothing else.
@@ -101,6 +78,11 @@ pub fn referrer(
     let mut config_descriptor =
         Descriptor::new(media_type::OCI_EMPTY, config.digest.clone(), config.size());
     config_descriptor.artifact_type = Some(MEDIA_TYPE.to_owned());
+    let annotations = BTreeMap::from([
+        (BUNDLE_CONTENT.to_owned(), "dsse-envelope".to_owned()),
+        (BUNDLE_PREDICATE_TYPE.to_owned(), predicate_type.to_owned()),
+        ("org.opencontainers.image.created".to_owned(), created.to_owned()),
+    ]);
     let manifest = ImageManifest {
         schema_version: 2,
         media_type: Some(media_type::OCI_MANIFEST.to_owned()),
@@ -108,19 +90,13 @@ pub fn referrer(
         config: config_descriptor,
         layers: vec![Descriptor::new(MEDIA_TYPE, bundle.digest.clone(), bundle.size())],
         subject: Some(Descriptor::new(image.media_type.clone(), image.digest.clone(), image.size)),
-        annotations: BTreeMap::from([
-            (BUNDLE_CONTENT.to_owned(), "dsse-envelope".to_owned()),
-            (BUNDLE_PREDICATE_TYPE.to_owned(), predicate_type.to_owned()),
-            ("org.opencontainers.image.created".to_owned(), created.to_owned()),
-        ]),
+        annotations: annotations.clone(),
     };
     let manifest = Blob::new(serde_json::to_vec(&manifest)?);
-    let fallback = FallbackEntry {
-        media_type: media_type::OCI_MANIFEST,
-        digest: manifest.digest.clone(),
-        size: manifest.size(),
-        artifact_type: media_type::OCI_EMPTY,
-    };
+    let mut fallback =
+        Descriptor::new(media_type::OCI_MANIFEST, manifest.digest.clone(), manifest.size());
+    fallback.artifact_type = Some(MEDIA_TYPE.to_owned());
+    fallback.annotations = annotations;
     Ok(Referrer {
         written: Written {
             blobs: vec![config, bundle],

@@ -60,7 +60,7 @@ enum Shape {
     Text,
     Bool,
     Object(&'static [Field]),
-    List(&'static Shape),
+    List(&'static Self),
 }
 
 /// Name in the file, name in the predicate, shape.
@@ -307,3 +307,6 @@ pub fn attestation_statement(
     )
     .into_bytes()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,268 @@
+//! For each check a story in which exactly that check fails, beside the same story in which it holds.
+use crate::world::{REPOSITORY, World, by, down, fresh, key, manifest, one, stating};
+use serde_json::json;
+use sigward_sigstore::{
+    Check,
+    outcome::{CauseKind, Outcome},
+    prover::{Ask, Limits},
+    requirement::{Attestor, LogRule, TrustId, Who},
+    verified::RefusedBecause,
+};
+use sigward_testkit::signing::{Knobs, bundle, legacy};
+use std::collections::BTreeMap;
+
+const SCAN: &str = "https://cosign.sigstore.dev/attestation/vuln/v1";
+
+/// What the failure looks like.
+enum Fails {
+    Refused,
+    Untold(CauseKind, &'static str),
+}
+
+fn signed(knobs: &Knobs) -> World {
+    let world = World::new();
+    world.place().sign_legacy(&key(), knobs).unwrap();
+    world
+}
+
+/// The story of a check: the world in which it fails, and for whom.
+fn story(check: Check) -> (World, Attestor, Fails) {
+    let sound = || signed(&Knobs::default());
+    match check {
+        Check::Found => {
+            let world = sound();
+            let blob = Knobs::default();
+            let payload = legacy::payload(&world.place().reference(), &world.digest, &blob);
+            let digest = sigward_testkit::digest::sha256(&payload);
+            assert!(world.registry.remove_blob(REPOSITORY, &digest));
+            (world, by(&key()), Fails::Refused)
+        }
+        Check::Signature => (sound(), by(&fresh()), Fails::Refused),
+        Check::ImageDigest => {
+            let digest = Some(format!("sha256:{}", "0".repeat(64)));
+            (signed(&Knobs { digest, ..Knobs::default() }), by(&key()), Fails::Refused)
+        }
+        Check::NamesImage => {
+            let digest = Some(String::new());
+            (signed(&Knobs { digest, ..Knobs::default() }), by(&key()), Fails::Refused)
+        }
+        Check::Annotations => {
+            let annotations = vec![("env".into(), "prod".into())];
+            (sound(), Attestor { annotations, ..by(&key()) }, Fails::Refused)
+        }
+        Check::PredicateType => {
+            let world = World::new();
+            let knobs = Knobs { announced_predicate_type: Some(SCAN.into()), ..Knobs::default() };
+            world.place().attest_legacy(&key(), "urn:other", &json!({}), &knobs).unwrap();
+            (world, stating(&key(), SCAN), Fails::Refused)
+        }
+        Check::PayloadType => {
+            let world = World::new();
+            let knobs = Knobs { kind: Some("text/plain".into()), ..Knobs::default() };
+            world.place().attest_legacy(&key(), SCAN, &json!({}), &knobs).unwrap();
+            (world, stating(&key(), SCAN), Fails::Refused)
+        }
+        Check::KeyMaterial => {
+            let world = World::new();
+            let sound = bundle::signature(&key(), &world.digest, &Knobs::default()).unwrap();
+            let text = String::from_utf8(sound).unwrap();
+            let at = text.find(r#""publicKey":{"hint":""#).unwrap();
+            let end = at + text[at..].find('}').unwrap() + 1;
+            let with_certificate =
+                format!(r#"{}"certificate":{{"rawBytes":"AAAA"}}{}"#, &text[..at], &text[end..]);
+            attach(&world, with_certificate.into_bytes());
+            (world, by(&key()), Fails::Refused)
+        }
+        Check::Shape => {
+            let payload = b"[\"not an object\"]".to_vec();
+            let world = World::new();
+            let signature = key().sign(&payload).unwrap();
+            put_layer(&world, &payload, &signature);
+            (world, by(&key()), Fails::Refused)
+        }
+        Check::LogEntry => {
+            let log = LogRule::EntryDemanded { trust: TrustId([0; 32]) };
+            (
+                sound(),
+                Attestor { log, ..by(&key()) },
+                Fails::Untold(
+                    CauseKind::TrustUnavailable,
+                    "transparency log verification is not available in this build",
+                ),
+            )
+        }
+        Check::Identity => {
+            let who = Who::Keyless {
+                trust: TrustId([0; 32]),
+                issuer: "https://issuer".into(),
+                subject: "me@example.com".into(),
+            };
+            (
+                sound(),
+                Attestor { who, ..by(&key()) },
+                Fails::Untold(
+                    CauseKind::TrustUnavailable,
+                    "keyless verification is not available in this build",
+                ),
+            )
+        }
+        Check::ContentDigest => {
+            let mut world = sound();
+            let blob = world.prove(&one(&by(&key()))).1.pop().unwrap();
+            assert!(matches!(blob, Ask::Blob { .. }));
+            // The very payload that was signed, with a space behind it.
+            let Ask::Blob { digest, .. } = &blob else { panic!("a blob") };
+            let mut bytes = world.registry.blob(REPOSITORY, digest.as_str()).unwrap().to_vec();
+            bytes.push(b' ');
+            world.overrides.insert(blob, Ok(Some(bytes)));
+            (
+                world,
+                by(&key()),
+                Fails::Untold(CauseKind::Malformed, "content does not match its digest"),
+            )
+        }
+        Check::Listing => {
+            let mut world = sound();
+            world.overrides.insert(world.attached("sig"), Ok(Some(b"<html>".to_vec())));
+            (world, by(&key()), Fails::Untold(CauseKind::Malformed, "malformed manifest"))
+        }
+        Check::CandidateCount => {
+            let mut world = sound();
+            world.limits = Limits { candidates: 2, ..Limits::default() };
+            for _ in 0..2 {
+                // Newer, and not by the key: the good one is the third.
+                world.place().sign_legacy(&fresh(), &Knobs::default()).unwrap();
+            }
+            (
+                world,
+                by(&key()),
+                Fails::Untold(CauseKind::TooLarge, "more candidates than are examined"),
+            )
+        }
+        Check::LayerSize => {
+            let mut world = sound();
+            world.limits = Limits { layer_bytes: 100, ..Limits::default() };
+            (world, by(&key()), Fails::Untold(CauseKind::TooLarge, "layer is too large"))
+        }
+        Check::ManifestSize => {
+            let mut world = sound();
+            world.limits = Limits { manifest_bytes: 300, ..Limits::default() };
+            (world, by(&key()), Fails::Untold(CauseKind::TooLarge, "manifest is too large"))
+        }
+        Check::BundleVersion => {
+            let world = World::new();
+            let media_type = "application/vnd.dev.sigstore.bundle.v0.4+json";
+            let knobs = Knobs { bundle_media_type: Some(media_type.into()), ..Knobs::default() };
+            world.place().sign_bundle(&key(), &knobs).unwrap();
+            (
+                world,
+                by(&key()),
+                Fails::Untold(
+                    CauseKind::Malformed,
+                    "unsupported bundle version \"application/vnd.dev.sigstore.bundle.v0.4+json\"",
+                ),
+            )
+        }
+        Check::Answered => {
+            let mut world = sound();
+            world.overrides.insert(world.attached("sig"), down());
+            (world, by(&key()), Fails::Untold(CauseKind::Unavailable, "503 away"))
+        }
+    }
+}
+
+/// Attaches a bundle of these bytes.
+fn attach(world: &World, bundle: Vec<u8>) {
+    let referrer = bundle::referrer(
+        bundle,
+        world.place().subject(),
+        Some(sigward_sigstore::statement::COSIGN_SIGN),
+        &Knobs::default(),
+    );
+    world.place().attach(&referrer, &Knobs::default()).unwrap();
+}
+
+/// A signature over a payload of one's own.
+fn put_layer(world: &World, payload: &[u8], signature: &[u8]) {
+    use base64::Engine as _;
+    let text = base64::engine::general_purpose::STANDARD.encode(signature);
+    let annotations = BTreeMap::from([(legacy::SIGNATURE_ANNOTATION.to_owned(), text)]);
+    let bytes = manifest(&[(legacy::SIMPLE_SIGNING, payload, annotations)], false);
+    let Ask::Attached { tag, .. } = world.attached("sig") else { panic!("a tag") };
+    world.registry.put_blob(REPOSITORY, payload.to_vec());
+    world.registry.put_blob(REPOSITORY, b"{}".to_vec());
+    world.registry.put_manifest(REPOSITORY, &tag, sigward_testkit::artifact::OCI_MANIFEST, bytes);
+}
+
+#[test]
+fn each_check_can_fail_alone() {
+    for check in Check::ALL {
+        let (world, attestor, fails) = story(check);
+        let (proof, _) = world.prove_one(&attestor);
+        match (fails, proof.outcome) {
+            (Fails::Refused, Outcome::Refuted(refusal)) => {
+                let checks: Vec<_> =
+                    refusal.candidates.iter().map(|(_, why)| why.check()).collect();
+                assert_eq!(checks, [check], "{refusal:?}");
+            }
+            (Fails::Untold(kind, said), Outcome::Undetermined(cause)) => {
+                assert_eq!(cause.kind, kind, "{check:?}: {cause}");
+                assert_eq!(cause.said.as_deref(), Some(said), "{check:?}");
+            }
+            (_, other) => panic!("{check:?}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn the_same_stories_hold_without_their_fault() {
+    signed(&Knobs::default()).verified(&by(&key()));
+    let world = World::new();
+    world.place().attest_legacy(&key(), SCAN, &json!({}), &Knobs::default()).unwrap();
+    world.verified(&stating(&key(), SCAN));
+    let world = World::new();
+    attach(&world, bundle::signature(&key(), &world.digest, &Knobs::default()).unwrap());
+    world.verified(&by(&key()));
+    let annotations = BTreeMap::from([("env".to_owned(), "prod".to_owned())]);
+    let world = signed(&Knobs { annotations, ..Knobs::default() });
+    world.verified(&Attestor { annotations: vec![("env".into(), "prod".into())], ..by(&key()) });
+}
+
+#[test]
+fn the_whole_of_a_bundle_is_bound() {
+    let reason = |knobs: &Knobs| {
+        let world = World::new();
+        world.place().sign_bundle(&key(), knobs).unwrap();
+        world.reason(&by(&key()))
+    };
+    let other = format!("sha256:{}", "0".repeat(64));
+    let why = reason(&Knobs { digest: Some(other.clone()), ..Knobs::default() });
+    assert!(matches!(why, RefusedBecause::WrongDigest { payload } if payload.as_str() == other));
+    let why = reason(&Knobs { signed_by: Some(fresh()), ..Knobs::default() });
+    assert_eq!(why.check(), Check::Signature);
+    let why = reason(&Knobs { kind: Some("text/plain".into()), ..Knobs::default() });
+    assert_eq!(why.check(), Check::PayloadType);
+    let why = reason(&Knobs { signed_kind: Some("text/plain".into()), ..Knobs::default() });
+    assert_eq!(why.check(), Check::Signature);
+    let why = reason(&Knobs { payload: Some(b"{}".to_vec()), ..Knobs::default() });
+    assert_eq!(why.check(), Check::Signature);
+    let why = reason(&Knobs { further_signers: vec![fresh()], ..Knobs::default() });
+    assert_eq!(why.check(), Check::Shape);
+}
+
+#[test]
+fn a_message_signature_is_bound_to_the_image() {
+    // Signed for another image, then moved here.
+    let world = World::new();
+    let moved = bundle::message(&key(), b"another manifest", &Knobs::default()).unwrap();
+    let referrer = bundle::referrer(moved, world.place().subject(), None, &Knobs::default());
+    world.place().attach(&referrer, &Knobs::default()).unwrap();
+    assert_eq!(world.reason(&by(&key())).check(), Check::ImageDigest);
+    // It carries no annotations, so none can be met.
+    let world = World::new();
+    world.place().sign_message_bundle(&key(), &Knobs::default()).unwrap();
+    world.verified(&by(&key()));
+    let annotations = vec![("env".into(), "prod".into())];
+    let why = world.reason(&Attestor { annotations, ..by(&key()) });
+    assert_eq!(why.check(), Check::Annotations);
+}

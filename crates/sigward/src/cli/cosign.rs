@@ -1,0 +1,228 @@
+//! cosign's command line: one file a command, the peer's flags, outputs and exit codes.
+//!
+//! What was typed is parsed here and nowhere else; a command turns it into a requirement or a request to sign, and
+//! after that no flag exists. A flag of the keyless world is refused by name: none is accepted and ignored.
+mod attest;
+mod deprecated;
+mod detached;
+mod evidence;
+mod flags;
+mod generate_key_pair;
+mod import_key_pair;
+pub(crate) mod keys;
+mod login;
+mod pflag;
+mod public_key;
+mod refuse;
+mod registry;
+mod sign;
+mod sign_blob;
+mod signing;
+mod time;
+mod tree;
+mod triangulate;
+mod verify;
+mod verify_attestation;
+mod verify_blob;
+mod version;
+
+pub(crate) use flags::Global;
+pub(crate) use pflag::{normalise, with_environment};
+
+use crate::exit_code;
+use clap::{
+    ArgMatches, Command, CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind,
+};
+use std::{
+    error::Error,
+    ffi::OsString,
+    io::{Write, stderr, stdout},
+    process::ExitCode,
+    time::Duration,
+};
+
+/// The whole tree, when called as `cosign`.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cosign",
+    about = "A tool for container signing, verification and storage in an OCI registry"
+)]
+struct Cosign {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Commands,
+}
+
+/// cosign's commands; they hang at the top level of `sigward` too.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Commands {
+    Attest(Box<attest::Attest>),
+    Completion(super::completion::Completion),
+    GenerateKeyPair(generate_key_pair::GenerateKeyPair),
+    ImportKeyPair(import_key_pair::ImportKeyPair),
+    Login(login::Login),
+    PublicKey(public_key::PublicKey),
+    Sign(Box<sign::Sign>),
+    SignBlob(Box<sign_blob::SignBlob>),
+    Tree(tree::Tree),
+    Triangulate(triangulate::Triangulate),
+    Verify(Box<verify::Verify>),
+    VerifyAttestation(Box<verify_attestation::VerifyAttestation>),
+    VerifyBlob(Box<verify_blob::VerifyBlob>),
+    Version(version::Version),
+}
+
+/// Why a command failed: what is printed, and the exit code scripts read.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) message: String,
+    pub(crate) code: u8,
+}
+
+impl Failure {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), code: exit_code::FAILURE }
+    }
+}
+
+/// Prints an error and its causes on one line, joined with `: `.
+impl<E: Error> From<E> for Failure {
+    fn from(error: E) -> Self {
+        let mut message = error.to_string();
+        let mut cause = error.source();
+        while let Some(next) = cause {
+            message.push_str(": ");
+            message.push_str(&next.to_string());
+            cause = next.source();
+        }
+        Self::new(message)
+    }
+}
+
+/// Where a command prints: standard output or `--output-file`, and standard error.
+pub(crate) struct Output {
+    out: Box<dyn Write + Send>,
+    /// `--verbose`: requests are shown on standard error.
+    verbose: bool,
+}
+
+impl Output {
+    /// A line for machines and people: standard output.
+    pub(crate) fn line(&mut self, text: &str) -> Result<(), Failure> {
+        writeln!(self.out, "{text}").map_err(Failure::from)
+    }
+
+    /// Bytes as they are: standard output.
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.out.write_all(bytes).map_err(Failure::from)
+    }
+
+    /// A line for people: standard error.
+    pub(crate) fn say(&self, text: &str) {
+        let _closed = writeln!(stderr(), "{text}");
+    }
+}
+
+impl std::fmt::Debug for Output {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Output")
+    }
+}
+
+/// Runs as `cosign`.
+pub(crate) fn run(args: Vec<OsString>) -> ExitCode {
+    let (args, warnings) = normalise(args);
+    for warning in warnings {
+        let _closed = writeln!(stderr(), "{warning}");
+    }
+    let matches = match command().try_get_matches_from(args) {
+        Ok(matches) => matches,
+        Err(error) => return usage(&error),
+    };
+    let parsed = Cosign::from_arg_matches(&matches).map_err(Failure::from);
+    finish(parsed.and_then(|Cosign { global, command }| execute(&matches, &global, command)))
+}
+
+/// The tree as clap sees it, with the environment twins of every flag.
+pub(crate) fn command() -> Command {
+    with_environment(Cosign::command())
+}
+
+/// Runs one command that `sigward` parsed at its top level.
+pub(crate) fn run_parsed(matches: &ArgMatches, global: &Global, command: Commands) -> ExitCode {
+    finish(execute(matches, global, command))
+}
+
+fn execute(matches: &ArgMatches, global: &Global, command: Commands) -> Result<(), Failure> {
+    refuse::keyless_flags(matches)?;
+    let timeout = sigward_document::GoDuration::parse(&global.timeout).map_err(|error| {
+        Failure::new(format!(
+            "invalid argument {:?} for \"-t, --timeout\" flag: {error}",
+            global.timeout
+        ))
+    })?;
+    let out: Box<dyn Write + Send> = match &global.output_file {
+        Some(path) => Box::new(std::fs::File::create(path)?),
+        None => Box::new(stdout()),
+    };
+    let mut output = Output { out, verbose: global.verbose };
+    deprecated::flags(&output, matches);
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let timeout = Duration::from_nanos(u64::try_from(timeout.nanoseconds()).unwrap_or(0));
+    let result = runtime.block_on(async {
+        let work = dispatch(&mut output, command);
+        if timeout.is_zero() {
+            return work.await;
+        }
+        match tokio::time::timeout(timeout, work).await {
+            Ok(result) => result,
+            Err(_elapsed) => Err(Failure::new("context deadline exceeded")),
+        }
+    });
+    // Detached fetches are nobody's any more.
+    runtime.shutdown_background();
+    result
+}
+
+async fn dispatch(output: &mut Output, given: Commands) -> Result<(), Failure> {
+    match given {
+        Commands::Attest(it) => attest::run(output, *it).await,
+        Commands::Completion(it) => it.run(&mut command(), output),
+        Commands::GenerateKeyPair(it) => generate_key_pair::run(output, &it),
+        Commands::ImportKeyPair(it) => import_key_pair::run(output, &it),
+        Commands::Login(it) => login::run(output, &it),
+        Commands::PublicKey(it) => public_key::run(output, &it),
+        Commands::Sign(it) => sign::run(output, *it).await,
+        Commands::SignBlob(it) => sign_blob::run(output, &it),
+        Commands::Tree(it) => tree::run(output, it).await,
+        Commands::Triangulate(it) => triangulate::run(output, it).await,
+        Commands::Verify(it) => verify::run(output, *it).await,
+        Commands::VerifyAttestation(it) => verify_attestation::run(output, *it).await,
+        Commands::VerifyBlob(it) => verify_blob::run(output, &it),
+        Commands::Version(it) => version::run(output, &it),
+    }
+}
+
+/// COMPAT: cosign 3.1: every error appears twice on standard error, and standard output stays empty; test: prints_each_error_twice
+fn finish(result: Result<(), Failure>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::from(exit_code::SUCCESS),
+        Err(Failure { message, code }) => {
+            let mut err = stderr();
+            let _closed = writeln!(err, "Error: {message}");
+            let _closed = writeln!(err, "error during command execution: {message}");
+            ExitCode::from(code)
+        }
+    }
+}
+
+/// Help goes to standard output with code 0; a wrong command line is an error like any other.
+fn usage(error: &clap::Error) -> ExitCode {
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        let _closed = error.print();
+        return ExitCode::from(exit_code::SUCCESS);
+    }
+    finish(Err(Failure::new(refuse::usage_message(error))))
+}

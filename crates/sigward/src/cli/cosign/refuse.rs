@@ -1,0 +1,163 @@
+//! Command lines that cannot be run, and the sentence each of them gets.
+use super::Failure;
+use clap::{
+    ArgMatches,
+    error::{ContextKind, ContextValue, ErrorKind},
+    parser::ValueSource,
+};
+
+/// What a flag needs that this build does not have. No flag is accepted and ignored.
+const UNAVAILABLE: &[(&str, &[&str])] = &[
+    (
+        "keyless signing",
+        &[
+            "identity_token",
+            "fulcio_auth_flow",
+            "fulcio_url",
+            "insecure_skip_verify",
+            "oidc_client_id",
+            "oidc_client_secret_file",
+            "oidc_redirect_url",
+            "oidc_provider",
+            "oidc_disable_ambient_providers",
+            "oidc_issuer",
+            "issue_certificate",
+            "output_certificate",
+        ],
+    ),
+    (
+        "keyless verification",
+        &[
+            "certificate_identity",
+            "certificate_identity_regexp",
+            "certificate_oidc_issuer",
+            "certificate_oidc_issuer_regexp",
+            "certificate_github_workflow_trigger",
+            "certificate_github_workflow_sha",
+            "certificate_github_workflow_name",
+            "certificate_github_workflow_repository",
+            "certificate_github_workflow_ref",
+            "insecure_ignore_sct",
+            "ca_roots",
+            "ca_intermediates",
+            "sct",
+        ],
+    ),
+    ("certificates", &["certificate", "certificate_chain"]),
+    (
+        "timestamps of a timestamp authority",
+        &[
+            "use_signed_timestamps",
+            "timestamp_certificate_chain",
+            "timestamp_client_cacert",
+            "timestamp_client_cert",
+            "timestamp_client_key",
+            "timestamp_server_name",
+            "timestamp_server_url",
+            "rfc3161_timestamp",
+        ],
+    ),
+    ("a transparency log", &["rekor_url", "rekor_entry_type"]),
+    ("hardware keys", &["sk", "slot"]),
+    ("images saved to disk", &["local_image"]),
+    ("attachments other than the image itself", &["attachment"]),
+    (
+        "signatures stored as OCI 1.1 artifacts of the legacy format",
+        &["experimental_oci11", "registry_referrers_mode"],
+    ),
+    ("policies in CUE or Rego", &["policy"]),
+    ("the Kubernetes key chain", &["k8s_keychain"]),
+    ("a key management service", &["kms"]),
+];
+
+/// Refuses a command line that sets a flag of a part this build does not have.
+///
+/// # Errors
+/// The first such flag, in the order of the table, and what it needs.
+pub(super) fn keyless_flags(matches: &ArgMatches) -> Result<(), Failure> {
+    let mut command = matches;
+    while let Some((name, inner)) = command.subcommand() {
+        // `tree` looks at both stores by itself: its two flags say what it does anyway.
+        let tree = name == "tree";
+        for (needs, ids) in UNAVAILABLE {
+            for id in *ids {
+                if tree && matches!(*id, "experimental_oci11" | "registry_referrers_mode") {
+                    continue;
+                }
+                let given = inner.try_contains_id(id).is_ok_and(|known| known)
+                    && matches!(
+                        inner.value_source(id),
+                        Some(ValueSource::CommandLine | ValueSource::EnvVariable)
+                    );
+                if given {
+                    let flag = id.replace('_', "-");
+                    return Err(Failure::new(format!(
+                        "--{flag} needs {needs}, which is not available in this build"
+                    )));
+                }
+            }
+        }
+        command = inner;
+    }
+    Ok(())
+}
+
+/// The peer's words for a command line that does not parse.
+///
+/// COMPAT: cosign 3.1: `unknown flag: --x`, `requires at least 1 arg(s), only received 0`; test: words_of_a_wrong_command_line_are_the_peer_s
+pub(super) fn usage_message(error: &clap::Error) -> String {
+    let text = |kind: ContextKind| match error.get(kind) {
+        Some(ContextValue::String(value)) => value.clone(),
+        Some(ContextValue::Strings(values)) => values.first().cloned().unwrap_or_default(),
+        _ => String::new(),
+    };
+    match error.kind() {
+        ErrorKind::UnknownArgument => {
+            let flag = text(ContextKind::InvalidArg);
+            match flag.strip_prefix('-') {
+                Some(rest) if !rest.starts_with('-') => {
+                    let letter: String = rest.chars().take(1).collect();
+                    format!("unknown shorthand flag: '{letter}' in {flag}")
+                }
+                Some(_) => format!("unknown flag: {flag}"),
+                None => format!("accepts fewer arguments: unexpected argument {flag:?}"),
+            }
+        }
+        ErrorKind::ArgumentConflict => {
+            let flag = |kind| {
+                let text = text(kind);
+                let name = text.split([' ', '=', '[']).next().unwrap_or_default();
+                name.trim_start_matches('-').to_owned()
+            };
+            let mut group = [flag(ContextKind::InvalidArg), flag(ContextKind::PriorArg)];
+            let typed = group.join(" ");
+            group.sort_by(|a, b| b.cmp(a));
+            format!(
+                "if any flags in the group [{}] are set none of the others can be; [{typed}] were all set",
+                group.join(" ")
+            )
+        }
+        ErrorKind::InvalidSubcommand => {
+            format!("unknown command {:?} for \"cosign\"", text(ContextKind::InvalidSubcommand))
+        }
+        ErrorKind::MissingRequiredArgument => {
+            "requires at least 1 arg(s), only received 0".to_owned()
+        }
+        ErrorKind::ValueValidation | ErrorKind::InvalidValue => {
+            let flag = text(ContextKind::InvalidArg);
+            let flag = flag.split([' ', '=', '[']).next().unwrap_or_default().to_owned();
+            let value = text(ContextKind::InvalidValue);
+            let cause = std::error::Error::source(error)
+                .map(|source| format!(": {source}"))
+                .unwrap_or_default();
+            format!("invalid argument {value:?} for {flag:?} flag{cause}")
+        }
+        _ => error
+            .to_string()
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .trim_start_matches("error: ")
+            .to_owned(),
+    }
+}

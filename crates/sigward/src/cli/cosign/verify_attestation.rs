@@ -1,0 +1,83 @@
+//! `verify-attestation`: each image has an attestation of the wanted type that satisfies.
+use super::{
+    Failure, Output,
+    evidence::{self, Checks, Wanted},
+    flags::{CertificateVerifyFlags, CommonVerifyFlags, RegistryFlags, SecurityKeyFlags},
+    pflag::go_bool,
+    registry,
+};
+use clap::Args;
+use sigward_sigstore::{requirement::Shows, sign::PredicateType};
+use std::path::PathBuf;
+
+/// Verify an attestation on the supplied container image.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct VerifyAttestation {
+    /// images, by tag or digest
+    #[arg(value_name = "IMAGE", required = true)]
+    pub(crate) images: Vec<String>,
+    /// path to the key file, KMS URI or Kubernetes Secret
+    #[arg(long)]
+    pub(crate) key: Option<String>,
+    /// specify a predicate type or an URI
+    #[arg(long = "type", default_value = "custom")]
+    pub(crate) predicate_type: String,
+    /// specify CUE or Rego files with policies to be used for validation
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) policy: Vec<PathBuf>,
+    /// whether to check the claims found
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "true", value_parser = go_bool, action = clap::ArgAction::Set)]
+    pub(crate) check_claims: bool,
+    /// output format for the signing image information (json|text)
+    #[arg(long, short = 'o', default_value = "json")]
+    pub(crate) output: String,
+    /// whether the specified image is a path to an image saved locally via 'cosign save'
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", value_parser = go_bool, action = clap::ArgAction::Set)]
+    pub(crate) local_image: bool,
+    /// address of rekor STL server
+    #[arg(long, hide = true)]
+    pub(crate) rekor_url: Option<String>,
+    /// digest algorithm to use when processing a signature
+    #[arg(long, default_value = "sha256", hide = true)]
+    pub(crate) signature_digest_algorithm: String,
+    #[command(flatten)]
+    pub(crate) registry: RegistryFlags,
+    #[command(flatten)]
+    pub(crate) certificate_verify: CertificateVerifyFlags,
+    #[command(flatten)]
+    pub(crate) common: CommonVerifyFlags,
+    #[command(flatten)]
+    pub(crate) security_key: SecurityKeyFlags,
+}
+
+/// Verifies that each image carries an attestation of the type; prints the envelopes, one a line.
+pub(super) async fn run(output: &mut Output, it: VerifyAttestation) -> Result<(), Failure> {
+    let named =
+        it.images.iter().map(|image| registry::parse(image)).collect::<Result<Vec<_>, _>>()?;
+    let predicate_type = PredicateType::parse(&it.predicate_type)?;
+    if it.output != "json" && it.output != "text" {
+        return Err(Failure::new(format!("invalid output format {:?}: json or text", it.output)));
+    }
+    let wanted = Wanted {
+        key: it.key.as_deref(),
+        common: &it.common,
+        shows: Shows::Statements { predicate_type: predicate_type.uri().into() },
+        annotations: &[],
+        check_claims: it.check_claims,
+        tag_prefix: it.registry.attachment_tag_prefix.as_deref(),
+        signature_digest_algorithm: &it.signature_digest_algorithm,
+    };
+    let requested = evidence::requested(output, &wanted)?;
+    let requirement = evidence::requirement(&wanted, &requested)?;
+    let client = registry::client_with(output, &it.registry, &named, Some(requested.workers))?;
+    for image in named {
+        let subject = registry::resolve(&client, image).await?;
+        let verified = evidence::prove(&client, &subject, &requirement).await?;
+        evidence::header(output, &subject, Checks::of(&verified, false));
+        for signed in verified.iter().flat_map(|one| one.signed()) {
+            output.bytes(signed.bytes())?;
+            output.line("")?;
+        }
+    }
+    Ok(())
+}
