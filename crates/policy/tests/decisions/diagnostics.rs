@@ -78,7 +78,7 @@ fn match_and_exclude_must_make_sense() {
     let resources = r#"{"resources":{"kinds":["Pod"]}}"#;
     check(
         &with(&format!(r#""match":{{"any":[{resources}],"all":[{resources}]}}"#)),
-        "`any` and `all` cannot be used together",
+        "may not have any and all together",
     );
     check(
         &with(r#""match":{"any":[{"resources":{"names":["x"]}}]}"#),
