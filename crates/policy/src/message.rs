@@ -8,6 +8,7 @@ use crate::{
     snapshot::PolicyName,
 };
 use sigward_document::Value;
+use sigward_oci::DigestReference;
 use sigward_sigstore::{
     requirement::Shows,
     verified::{Proof, Refusal},
@@ -115,6 +116,44 @@ pub(crate) fn denied(image: &str, said: &str) -> String {
         return "validation error: imageVerify  failed".to_owned();
     }
     format!("validation in verifyImages failed: {said}, image: {image}")
+}
+
+/// What to do next about an image that was not verified.
+pub(crate) fn next(
+    cause: Option<&Cause>,
+    unsigned: bool,
+    predicate_type: Option<&str>,
+    subject: Option<&DigestReference>,
+) -> Option<String> {
+    let Some(cause) = cause else {
+        let subject = subject?;
+        return Some(match (predicate_type, unsigned) {
+            (Some(kind), true) => {
+                format!("cosign attest --key cosign.key --type {kind} --predicate FILE {subject}")
+            }
+            (Some(kind), false) => {
+                format!("cosign verify-attestation --key cosign.pub --type {kind} {subject}")
+            }
+            (None, true) => format!("cosign sign --key cosign.key {subject}"),
+            (None, false) => format!("cosign verify --key cosign.pub {subject}"),
+        });
+    };
+    let next = match cause.kind {
+        CauseKind::Denied => {
+            "add an imagePullSecret of this registry to the Pod, or imageRegistryCredentials to the policy"
+        }
+        CauseKind::Throttled { .. }
+        | CauseKind::Unavailable
+        | CauseKind::Unreachable
+        | CauseKind::TimedOut
+        | CauseKind::Deadline => "try again: nothing was found out about the signature",
+        CauseKind::Malformed
+        | CauseKind::TooLarge
+        | CauseKind::Budget
+        | CauseKind::Forbidden
+        | CauseKind::TrustUnavailable => return None,
+    };
+    Some(next.to_owned())
 }
 
 /// A skip pattern matched.

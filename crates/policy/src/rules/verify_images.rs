@@ -346,12 +346,19 @@ impl One<'_> {
         let mut outcome = self.outcome(digest, failure.status());
         outcome.attestor = failure.attestor;
         outcome.looked_at = failure.looked_at;
+        let subject = outcome.digest.as_ref().map(|digest| DigestReference {
+            repository: self.reference.repository(),
+            digest: digest.clone(),
+        });
         outcome.next = failure.next.or_else(|| {
-            let digest = outcome.digest.as_ref()?;
-            failure.unsigned.then(|| {
-                let repository = self.reference.repository();
-                format!("cosign sign --key cosign.key {repository}@{digest}")
-            })
+            let attested = matches!(failure.about, report::About::Attestations { .. });
+            let kind = self.entry.attestations.first().filter(|_| attested);
+            message::next(
+                failure.cause.as_ref(),
+                failure.unsigned,
+                kind.map(|attestation| attestation.predicate_type.as_str()),
+                subject.as_ref(),
+            )
         });
         ImageResult {
             outcome,

@@ -234,3 +234,109 @@ proptest! {
         prop_assert_eq!(decision.allowed, !covered, "{:#?}", decision);
     }
 }
+
+/// Any JSON of a few levels, made of words that policies use.
+fn json() -> impl Strategy<Value = serde_json::Value> {
+    let word = prop::sample::select(vec![
+        "",
+        "*",
+        "Pod",
+        "v1/Pod",
+        "{{ request.object.spec }}",
+        "{{",
+        "}}",
+        "$(/a)",
+        "$(",
+        "Enforce",
+        "audit",
+        "CREATE",
+        "/spec/*/image",
+        "k8s://a/b",
+        "-----BEGIN PUBLIC KEY-----",
+        "[",
+        "1Gi",
+        "ü@:/",
+        "a:b@sha256:x",
+        "Equals",
+        "AnyIn",
+    ])
+    .prop_map(|w| serde_json::Value::from(w));
+    let leaf = prop_oneof![
+        Just(serde_json::Value::Null),
+        any::<bool>().prop_map(serde_json::Value::from),
+        any::<i32>().prop_map(serde_json::Value::from),
+        word,
+    ];
+    let key = prop::sample::select(vec![
+        "any",
+        "all",
+        "key",
+        "operator",
+        "value",
+        "kinds",
+        "resources",
+        "entries",
+        "keys",
+        "publicKeys",
+        "count",
+        "attestor",
+        "image",
+        "imageReferences",
+        "path",
+        "name",
+        "metadata",
+        "annotations",
+        "spec",
+        "containers",
+        "conditions",
+    ])
+    .prop_map(str::to_owned);
+    leaf.prop_recursive(3, 24, 4, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(serde_json::Value::from),
+            prop::collection::hash_map(key.clone(), inner, 0..4)
+                .prop_map(|m| serde_json::Value::Object(m.into_iter().collect())),
+        ]
+    })
+}
+
+/// Replaces the node that a number chooses.
+fn replace(tree: &mut serde_json::Value, at: &mut u32, with: &serde_json::Value) {
+    if *at == 0 {
+        *tree = with.clone();
+    }
+    *at = at.wrapping_sub(1);
+    match tree {
+        serde_json::Value::Array(items) => items.iter_mut().for_each(|v| replace(v, at, with)),
+        serde_json::Value::Object(map) => map.values_mut().for_each(|v| replace(v, at, with)),
+        _ => {}
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_policy_and_no_object_makes_it_panic(
+        which in 0_usize..6, at in 0_u32..60, with in json(), spec in json(), metadata in json(), update in any::<bool>(),
+    ) {
+        let mut policy: serde_json::Value = serde_json::from_str(&STOCK.policies[which]).unwrap();
+        let mut at = at;
+        replace(&mut policy, &mut at, &with);
+        let compiled = STOCK.world.compiled(&policy.to_string());
+        let Some(policy) = compiled.value else {
+            prop_assert!(!compiled.diagnostics.is_empty(), "refused without a word");
+            return Ok(());
+        };
+        let settings = Arc::new(STOCK.world.settings.clone());
+        let snapshot = Snapshot::new(1, vec![Arc::new(policy)], Vec::new(), settings);
+        let object = serde_json::json!({ "metadata": metadata, "spec": { "containers": spec, "volumes": spec } });
+        let mut request = request("Pod", Stage::All, &object.to_string());
+        if update {
+            request.operation = Operation::Update;
+        }
+        let mut sealed = Facts::new(Arc::new(NoMemory)).sealed(cause(CauseKind::Deadline));
+        let step = evaluate(&snapshot, &request, &mut sealed, &mut Progress::default(), &mut NoProbe);
+        prop_assert!(matches!(step, Step::Done(_)), "sealed facts never suspend");
+    }
+}

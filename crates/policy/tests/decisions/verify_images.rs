@@ -533,3 +533,86 @@ fn an_unknown_field_in_a_nested_attestor_is_refused() {
         "attestors[0].entries[0].attestor.entries[0].keys.rekr: unknown field",
     );
 }
+
+#[test]
+fn a_tag_that_answers_two_digests_in_one_request_is_refused() {
+    let mut world = World::new();
+    let entry = |secret: &str| {
+        format!(
+            r#"{{"imageReferences":["HOST/*"],"imageRegistryCredentials":{{"secrets":["{secret}"]}},"attestors":[{{"entries":[{{"keys":{{"publicKeys":KEY}}}}]}}]}}"#
+        )
+    };
+    world.policy(&format!("[{},{}]", entry("first"), entry("second")));
+    world.push_signed("app", "v1", 1);
+    let other = world.push_signed("app", "v2", 2);
+    check(&world.create(&[&world.image("app:v1")]), true, "");
+    let moved = sigward_oci::Digest::parse(&other).unwrap();
+    world.answer(
+        r#"tag: "v1" }, access: Access { secrets: [("kyverno", "second")]"#,
+        Fact::Digest(Ok(Some(moved))),
+    );
+    let decision = world.create(&[&world.image("app:v1")]);
+    check(&decision, false, "the image at /spec/containers/0/image was resolved to");
+}
+
+#[test]
+fn an_audit_failure_warns_only_where_the_policy_says_so() {
+    let mut world = World::new();
+    let entry = KEYED.replace(r#""imageReferences""#, r#""mutateDigest":false,"imageReferences""#);
+    world.policy_with("quiet", r#""validationFailureAction":"Audit","#, &entry);
+    world.push("app", "v1", 1);
+    let decision = world.create(&[&world.image("app:v1")]);
+    check(&decision, true, "no signatures found");
+    assert_eq!(decision.warnings, [] as [String; 0]);
+    world.policies.clear();
+    world.policy_with("loud", r#""validationFailureAction":"Audit","emitWarning":true,"#, &entry);
+    let decision = world.create(&[&world.image("app:v1")]);
+    assert!(decision.warnings[0].starts_with("policy loud.check: failed to verify image"));
+}
+
+#[test]
+fn a_required_image_without_a_digest_is_verified_again_when_it_is_validated() {
+    let mut world = World::new();
+    world.policy(&KEYED.replace(
+        r#""imageReferences""#,
+        r#""mutateDigest":false,"verifyDigest":false,"imageReferences""#,
+    ));
+    world.push_signed("app", "v1", 1);
+    world.push("app", "v2", 2);
+    check(&world.validate(&[&world.image("app:v1")]), true, "image verified");
+    let refused = world.validate(&[&world.image("app:v2")]);
+    check(&refused, false, "unverified image");
+    check(&refused, false, ".attestors[0].entries[0].keys: no signatures found");
+}
+
+#[test]
+fn every_refusal_says_what_to_do_next() {
+    let mut world = World::new();
+    world.policy(KEYED);
+    let next = |decision: &Decision| decision.rules[0].images[0].next.clone().unwrap_or_default();
+    let digest = world.push("app", "v1", 1);
+    let image = world.image("app:v1");
+    assert!(next(&world.create(&[&image])).starts_with("cosign sign --key cosign.key "));
+    world.sign("app", &digest, &world.other, &Knobs::default());
+    assert!(next(&world.create(&[&image])).starts_with("cosign verify --key cosign.pub "));
+    world.answer("Tag {", Fact::Digest(Err(cause(CauseKind::Denied))));
+    assert!(next(&world.create(&[&image])).contains("imagePullSecret"));
+    world.answer("Tag {", Fact::Digest(Err(cause(CauseKind::Unreachable))));
+    assert!(next(&world.create(&[&image])).starts_with("try again"));
+}
+
+#[test]
+fn a_background_scan_verifies_and_checks_in_one_go() {
+    let mut world = World::new();
+    world.policy(KEYED);
+    world.push_signed("app", "v1", 1);
+    world.push("app", "v2", 2);
+    let mut scan = pod(Stage::All, &[&world.image("app:v1")]);
+    scan.user = None;
+    let decision = world.decide(scan);
+    let statuses: Vec<Status> = decision.rules.iter().map(|r| r.status).collect();
+    assert_eq!(statuses, [Status::Pass, Status::Pass]);
+    let decision = world.decide(pod(Stage::All, &[&world.image("app:v2")]));
+    let statuses: Vec<Status> = decision.rules.iter().map(|r| r.status).collect();
+    assert_eq!(statuses, [Status::Fail], "the second side would only repeat it");
+}
