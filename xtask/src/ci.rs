@@ -10,6 +10,11 @@ use anyhow::{Context, Result, bail};
 use crate::peers::{self, Readiness};
 use crate::{deny, e2e, layers, tidy, workspace};
 
+/// Every test there is.
+const WHOLE: &[&str] = &["--workspace"];
+/// The binary as the container image has it.
+const BARE: &[&str] = &["--package", "sigward", "--no-default-features"];
+
 /// What one stage came to.
 struct Stage {
     name: &'static str,
@@ -59,7 +64,9 @@ pub fn run() -> Result<bool> {
         (peers::prepare(peers::END_TO_END, workspace::in_ci()), started.elapsed())
     });
     run.stage("components", components);
-    run.stage("fmt", || workspace::run(workspace::cargo().args(["fmt", "--all", "--", "--check"])));
+    run.stage("fmt", || {
+        workspace::run(workspace::cargo().args(["fmt", "--all", "--", "--check", "-l"]))
+    });
     run.stage("layers", || nothing(&layers::check()?));
     run.stage("tidy", || nothing(&tidy::check()?));
     run.stage("clippy", || {
@@ -85,14 +92,13 @@ pub fn run() -> Result<bool> {
             "--lib",
         ]))
     });
-    let mut closing = Vec::new();
-    run.stage("test", || test(&["--workspace"], &mut closing));
-    run.stage("test without features", || {
-        test(&["--package", "sigward", "--no-default-features"], &mut closing)
+    run.stage("build", || {
+        for words in [WHOLE, BARE] {
+            workspace::run(cargo().args(["test", "--quiet", "--locked", "--no-run"]).args(words))?;
+        }
+        Ok(())
     });
     run.stage("deny", deny::check);
-
-    let mut summary = None;
     let mut readiness = None;
     let has_peers = run.stage("peers", || {
         let (made, took) =
@@ -101,6 +107,11 @@ pub fn run() -> Result<bool> {
         readiness = Some(made?);
         Ok(())
     });
+    // From here on nothing else runs: tests have deadlines.
+    let mut closing = Vec::new();
+    run.stage("test", || test(WHOLE, &mut closing));
+    run.stage("test without features", || test(BARE, &mut closing));
+    let mut summary = None;
     if has_peers {
         run.stage("e2e", || match readiness.take().context("no peers")? {
             Readiness::Ready(peers) => {
@@ -179,7 +190,7 @@ fn test(words: &[&str], closing: &mut Vec<String>) -> Result<()> {
     if !status.success() {
         bail!("{} ended with {status}", workspace::describe(&command));
     }
-    if ran == 0 && words.contains(&"--workspace") {
+    if ran == 0 && words == WHOLE {
         bail!("{} ran no test", workspace::describe(&command));
     }
     Ok(())

@@ -3,6 +3,7 @@
 mod admission;
 mod articles;
 mod interop;
+mod quickstart;
 pub(crate) mod registry;
 mod sanity;
 pub(crate) mod scratch;
@@ -118,6 +119,7 @@ impl fmt::Display for Summary {
 fn cases() -> Vec<Case> {
     let mut cases = sanity::cases();
     cases.extend(interop::cases());
+    cases.extend(quickstart::cases());
     cases.extend(articles::cases());
     cases.extend(admission::cases());
     cases

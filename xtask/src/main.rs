@@ -12,7 +12,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use sigward_xtask::cluster::{self, Cluster};
 use sigward_xtask::peers::{self, Readiness};
-use sigward_xtask::{bench, ci, deny, e2e, layers, tidy, workspace};
+use sigward_xtask::{bench, ci, deny, e2e, layers, process, tidy, workspace};
 
 /// Chores of the project.
 #[derive(Debug, Parser)]
@@ -98,7 +98,8 @@ enum ClusterVerb {
 }
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse().chore) {
+    let chore = Arguments::parse().chore;
+    match process::stop_services_on_signals().and_then(|()| run(&chore)) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");

@@ -1,15 +1,17 @@
 //! Servers as child processes: started with a log each, waited for, and stopped when dropped.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::Pid;
 
 use crate::workspace;
@@ -18,6 +20,42 @@ use crate::workspace;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How often a condition is looked at again.
 const STEP: Duration = Duration::from_millis(25);
+
+/// The servers that stop with us, by process id.
+static STARTED: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
+
+/// From now on an interrupt, a hang-up or a request to end stops the servers that were started, and then us. To be called
+/// before the first thread is.
+pub fn stop_services_on_signals() -> Result<()> {
+    let mut ending = SigSet::empty();
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        ending.add(signal);
+    }
+    // Blocked everywhere, so that the one thread that waits gets them; the standard library unblocks them in children.
+    ending.thread_block().context("cannot block signals")?;
+    thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        if ending.wait().is_ok() {
+            let started = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
+            // An API server without its etcd never ends by itself: after a moment nobody is asked any more.
+            for signal in [Signal::SIGTERM, Signal::SIGKILL] {
+                for &id in started.iter() {
+                    // What is gone already needs no signal.
+                    let _ = pid(id).map(|id| kill(id, signal));
+                }
+                if signal == Signal::SIGTERM && !started.is_empty() {
+                    thread::sleep(Duration::from_secs(1));
+                }
+            }
+            leave();
+        }
+    })?;
+    Ok(())
+}
+
+#[expect(clippy::exit, reason = "the other threads wait for work that was just ended")]
+fn leave() -> ! {
+    std::process::exit(130)
+}
 
 /// A loopback port that nobody holds at this moment.
 pub fn free_port() -> Result<u16> {
@@ -53,6 +91,7 @@ impl Service {
             .process_group(0)
             .spawn()
             .with_context(|| format!("cannot start {}", workspace::describe(command)))?;
+        STARTED.lock().unwrap_or_else(PoisonError::into_inner).insert(child.id());
         Ok(Self { name: name.to_owned(), child, log, detached: false })
     }
 
@@ -117,24 +156,33 @@ impl Service {
     /// Asks it to end and waits; after a while it is killed. Gives whether it ended by itself with success.
     pub fn stop(&mut self) -> Result<bool> {
         if let Some(status) = self.child.try_wait()? {
+            self.forget();
             return Ok(status.success());
         }
         self.signal(Signal::SIGTERM)?;
         let asked = Instant::now();
         while asked.elapsed() < PATIENCE {
             if let Some(status) = self.child.try_wait()? {
+                self.forget();
                 return Ok(status.success());
             }
             thread::sleep(STEP);
         }
         self.child.kill()?;
         self.child.wait()?;
+        self.forget();
         Ok(false)
     }
 
     /// Lets it run on after us.
     pub fn detach(&mut self) {
         self.detached = true;
+        self.forget();
+    }
+
+    /// Its id is no longer ours to signal.
+    fn forget(&self) {
+        STARTED.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.child.id());
     }
 }
 

@@ -63,8 +63,10 @@ impl Policies {
 
 fn about(stored: &StoredPolicy) -> About {
     let document = &stored.document;
-    let annotation = |name: &str| document.str_at(&["metadata", "annotations", name]).unwrap_or_default();
-    let flag = |name: &str| document.at_path(&["spec", name]).and_then(Value::as_bool).unwrap_or(true);
+    let annotation =
+        |name: &str| document.str_at(&["metadata", "annotations", name]).unwrap_or_default();
+    let flag =
+        |name: &str| document.at_path(&["spec", name]).and_then(Value::as_bool).unwrap_or(true);
     let severity = annotation("policies.kyverno.io/severity");
     let known = ["critical", "high", "medium", "low", "info"].contains(&severity);
     About {
@@ -72,9 +74,15 @@ fn about(stored: &StoredPolicy) -> About {
         category: annotation("policies.kyverno.io/category").to_owned(),
         severity: known.then(|| severity.to_owned()),
         scored: annotation("policies.kyverno.io/scored") != "false",
-        reports_disabled: document.at_path(&["metadata", "labels", "reports.kyverno.io/disabled"]).is_some(),
+        reports_disabled: document
+            .at_path(&["metadata", "labels", "reports.kyverno.io/disabled"])
+            .is_some(),
         background: flag("background"),
         admission: flag("admission"),
-        rules: stored.compiled.iter().flat_map(|policy| policy.rule_names().iter().cloned()).collect(),
+        rules: stored
+            .compiled
+            .iter()
+            .flat_map(|policy| policy.rule_names().iter().cloned())
+            .collect(),
     }
 }

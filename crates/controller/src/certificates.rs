@@ -3,8 +3,8 @@
 //! COMPAT: Kyverno 1.19, `pkg/tls`: names and form of the Secrets, lifetimes, the old CA kept in the bundle;
 //! test: `a_renewed_ca_keeps_the_old_one_beside_it`
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose,
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use std::{collections::BTreeSet, fmt::Write as _, net::IpAddr, time::Duration};
@@ -73,7 +73,9 @@ impl Drop for ServingCertificate {
 
 impl std::fmt::Debug for ServingCertificate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ServingCertificate").field("certificates", &self.chain.len()).finish_non_exhaustive()
+        f.debug_struct("ServingCertificate")
+            .field("certificates", &self.chain.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -103,8 +105,9 @@ impl ServingCertificate {
     /// No certificate, no key, or neither is in PEM.
     pub fn read(pair: &PemPair) -> Result<Self, CertificateError> {
         let chain = read_chain(&pair.certificates)?;
-        let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes())
-            .map_err(|error| CertificateError::Unreadable { what: "tls.key", reason: error.to_string() })?;
+        let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).map_err(|error| {
+            CertificateError::Unreadable { what: "tls.key", reason: error.to_string() }
+        })?;
         Ok(Self { chain, key })
     }
 }
@@ -144,7 +147,11 @@ pub struct Renewal {
 ///
 /// # Errors
 /// Keys or certificates cannot be made. What cannot be read is made anew.
-pub fn renew(demand: &Demand<'_>, ca: Option<&PemPair>, leaf: Option<&PemPair>) -> Result<Renewal, CertificateError> {
+pub fn renew(
+    demand: &Demand<'_>,
+    ca: Option<&PemPair>,
+    leaf: Option<&PemPair>,
+) -> Result<Renewal, CertificateError> {
     let good_ca = ca.and_then(|pair| Authority::read(pair, demand));
     let (authority, written) = match good_ca {
         Some(authority) => (authority, None),
@@ -178,7 +185,10 @@ impl Authority {
     }
 
     /// A new one. `old` may be absent, too old or broken; what of it is still valid stays in the bundle.
-    fn make(demand: &Demand<'_>, old: Option<&PemPair>) -> Result<(Self, PemPair), CertificateError> {
+    fn make(
+        demand: &Demand<'_>,
+        old: Option<&PemPair>,
+    ) -> Result<(Self, PemPair), CertificateError> {
         let key = demand.algorithm.generate()?;
         let mut params = CertificateParams::default();
         params.distinguished_name = DistinguishedName::new();
@@ -188,13 +198,18 @@ impl Authority {
         params.not_before = time(demand.now - BACKDATED)?;
         params.not_after = time(demand.now + CA_LIFE)?;
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-        params.key_usages =
-            vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::CrlSign];
+        params.key_usages = vec![
+            KeyUsagePurpose::KeyCertSign,
+            KeyUsagePurpose::DigitalSignature,
+            KeyUsagePurpose::CrlSign,
+        ];
         let certificate = params.self_signed(&key)?;
         let pem = certificate.pem();
         let mut bundle = pem.clone();
         for old in old.and_then(|old| read_chain(&old.certificates).ok()).unwrap_or_default() {
-            if parse(&old).is_some_and(|parsed| parsed.validity().not_after.timestamp() > demand.now) {
+            if parse(&old)
+                .is_some_and(|parsed| parsed.validity().not_after.timestamp() > demand.now)
+            {
                 bundle.push_str(&pem_of(&old));
             }
         }
@@ -210,7 +225,8 @@ impl Authority {
         params.distinguished_name.push(DnType::CommonName, name);
         params.not_before = time(demand.now - BACKDATED)?;
         params.not_after = time(demand.now + LEAF_LIFE)?;
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
+        params.key_usages =
+            vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.use_authority_key_identifier_extension = true;
         let issuer = Issuer::from_ca_cert_der(&self.certificate, &self.key)?;

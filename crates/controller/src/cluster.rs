@@ -77,7 +77,11 @@ impl Cluster {
     pub fn answers(fetch: &Fetch) -> bool {
         matches!(
             fetch,
-            Fetch::Namespace(_) | Fetch::Object(_) | Fetch::PublicKey { .. } | Fetch::Call(_) | Fetch::Roles { .. }
+            Fetch::Namespace(_)
+                | Fetch::Object(_)
+                | Fetch::PublicKey { .. }
+                | Fetch::Call(_)
+                | Fetch::Roles { .. }
         )
     }
 
@@ -90,7 +94,9 @@ impl Cluster {
                 // The task that worked on it is gone: the process is ending.
                 Err(_) => None,
             };
-            let fact = fact.unwrap_or_else(|| Fact::Document(Err(cause(CauseKind::Unavailable, "kubernetes", None))));
+            let fact = fact.unwrap_or_else(|| {
+                Fact::Document(Err(cause(CauseKind::Unavailable, "kubernetes", None)))
+            });
             (fetch, fact)
         })
     }
@@ -138,7 +144,9 @@ impl Cluster {
             | Fetch::Addresses { .. }
             | Fetch::Tag { .. }
             | Fetch::ImageData { .. }
-            | Fetch::Proof { .. } => Fact::Document(Err(cause(CauseKind::Forbidden, "kubernetes", None))),
+            | Fetch::Proof { .. } => {
+                Fact::Document(Err(cause(CauseKind::Forbidden, "kubernetes", None)))
+            }
         }
     }
 
@@ -196,7 +204,11 @@ impl Cluster {
             Some(pem) => (self.read_key)(pem),
             None => {
                 let place = format!("Secret {key}");
-                Fact::Key(Err(cause(CauseKind::Malformed, &place, Some("it has no member cosign.pub"))))
+                Fact::Key(Err(cause(
+                    CauseKind::Malformed,
+                    &place,
+                    Some("it has no member cosign.pub"),
+                )))
             }
         }
     }
@@ -204,8 +216,13 @@ impl Cluster {
     /// A call to the API server by path.
     async fn call(&self, call: &Call) -> Answer<Option<Value>> {
         let place = call.url.as_str();
-        if !place.starts_with('/') || place.starts_with("//") || place.chars().any(char::is_control) {
-            return Err(cause(CauseKind::Forbidden, place, Some("only paths of the API server can be called")));
+        if !place.starts_with('/') || place.starts_with("//") || place.chars().any(char::is_control)
+        {
+            return Err(cause(
+                CauseKind::Forbidden,
+                place,
+                Some("only paths of the API server can be called"),
+            ));
         }
         let request = if call.post {
             Request::post(place).header(header::CONTENT_TYPE, "application/json")
@@ -218,7 +235,12 @@ impl Cluster {
     }
 
     /// Sends, and reads the answer within the limits. `None` for 404.
-    async fn send(&self, request: http::request::Builder, body: Vec<u8>, place: &str) -> Answer<Option<Vec<u8>>> {
+    async fn send(
+        &self,
+        request: http::request::Builder,
+        body: Vec<u8>,
+        place: &str,
+    ) -> Answer<Option<Vec<u8>>> {
         let request = request
             .header(header::ACCEPT, "application/json")
             .body(Body::from(body))
@@ -236,7 +258,10 @@ impl Cluster {
 
     async fn read(&self, response: Response<Body>, place: &str) -> Answer<Option<Vec<u8>>> {
         let status = response.status();
-        let retry_after = response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+        let retry_after = response
+            .headers()
+            .get(header::RETRY_AFTER)
+            .and_then(|value| value.to_str().ok()?.parse().ok());
         let body = Limited::new(response.into_body(), self.limits.response_bytes).collect().await;
         let body = match body {
             Ok(body) => body.to_bytes().to_vec(),
@@ -244,7 +269,9 @@ impl Cluster {
                 let said = format!("more than {} bytes", self.limits.response_bytes);
                 return Err(cause(CauseKind::TooLarge, place, Some(&said)));
             }
-            Err(error) => return Err(cause(CauseKind::Unavailable, place, Some(&error.to_string()))),
+            Err(error) => {
+                return Err(cause(CauseKind::Unavailable, place, Some(&error.to_string())));
+            }
         };
         if status.is_success() {
             return Ok(Some(body));
@@ -261,7 +288,9 @@ impl Memory for Cluster {
     fn peek(&self, fetch: &Fetch) -> Option<Fact> {
         let known = self.known.read();
         match fetch {
-            Fetch::Namespace(name) => known.namespace(name).map(|tree| Fact::Document(Ok(Some(tree.clone())))),
+            Fetch::Namespace(name) => {
+                known.namespace(name).map(|tree| Fact::Document(Ok(Some(tree.clone()))))
+            }
             Fetch::Roles { username, groups } => {
                 known.roles(username, groups).map(|roles| Fact::Document(Ok(Some(roles))))
             }
@@ -293,7 +322,8 @@ impl Memory for Cluster {
 /// `k8s://namespace/name`.
 fn key_reference(reference: &str) -> Option<Key> {
     let (namespace, name) = reference.trim().strip_prefix("k8s://")?.split_once('/')?;
-    (!namespace.is_empty() && !name.is_empty() && !name.contains('/')).then(|| Key::new(namespace, name))
+    (!namespace.is_empty() && !name.is_empty() && !name.contains('/'))
+        .then(|| Key::new(namespace, name))
 }
 
 /// The URL of an object; `None` for names that no object can have.
@@ -316,7 +346,8 @@ fn path_of(of: &ApiResource, key: &Key) -> Option<String> {
 }
 
 fn parse(body: &[u8], place: &str) -> Answer<Value> {
-    sigward_document::parse_json(body).map_err(|error| cause(CauseKind::Malformed, place, Some(&error.message)))
+    sigward_document::parse_json(body)
+        .map_err(|error| cause(CauseKind::Malformed, place, Some(&error.message)))
 }
 
 fn decode(secret: &Value) -> SecretData {
@@ -340,9 +371,9 @@ fn message_of(body: &[u8]) -> String {
 fn kind_of(status: StatusCode, retry_after_seconds: Option<u32>) -> CauseKind {
     match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => CauseKind::Denied,
-        StatusCode::TOO_MANY_REQUESTS => {
-            CauseKind::Throttled { retry_after_ms: retry_after_seconds.unwrap_or(1).saturating_mul(1000) }
-        }
+        StatusCode::TOO_MANY_REQUESTS => CauseKind::Throttled {
+            retry_after_ms: retry_after_seconds.unwrap_or(1).saturating_mul(1000),
+        },
         StatusCode::GATEWAY_TIMEOUT | StatusCode::REQUEST_TIMEOUT => CauseKind::TimedOut,
         status if status.is_server_error() => CauseKind::Unavailable,
         _ => CauseKind::Malformed,
@@ -366,7 +397,12 @@ fn of_kube(error: &kube::Error, place: &str) -> Cause {
 /// The other side's words, bounded and without control characters.
 fn cause(kind: CauseKind, place: &str, said: Option<&str>) -> Cause {
     let clean = |text: &str| -> SmolStr {
-        text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(512).collect::<String>().trim().into()
+        text.chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .take(512)
+            .collect::<String>()
+            .trim()
+            .into()
     };
     Cause { kind, place: clean(place), said: said.map(clean) }
 }

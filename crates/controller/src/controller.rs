@@ -121,7 +121,12 @@ impl Drop for Handle {
 impl Controller {
     /// Starts watching and writing. Returns at once: [`Handle::readiness`] says when requests can be decided.
     /// Must be called inside a tokio runtime.
-    pub fn start(client: Client, options: Options, read_key: KeyReader, registry: &mut Registry) -> Handle {
+    pub fn start(
+        client: Client,
+        options: Options,
+        read_key: KeyReader,
+        registry: &mut Registry,
+    ) -> Handle {
         let options = Arc::new(options);
         let metrics = Metrics::register(registry);
         let health = Health::new(options.manage_certificates || options.tls_secret.is_some());
@@ -170,8 +175,11 @@ impl Controller {
             }
             .run(heard),
         );
-        let (events, event_receiver) =
-            events::Queue::new(options.max_queued_events, options.omitted_events.clone(), metrics.events_dropped.clone());
+        let (events, event_receiver) = events::Queue::new(
+            options.max_queued_events,
+            options.omitted_events.clone(),
+            metrics.events_dropped.clone(),
+        );
         tasks.spawn(events::write(
             client.clone(),
             options.identity.clone(),
@@ -191,8 +199,16 @@ impl Controller {
         );
         if options.register_webhooks {
             let label = format!("{}={}", MANAGED_BY.0, MANAGED_BY.1);
-            for kind in [kinds::validating_webhook_configurations(), kinds::mutating_webhook_configurations()] {
-                tasks.spawn(watching::touched(client.clone(), kind, label.clone(), wake_sender.clone()));
+            for kind in [
+                kinds::validating_webhook_configurations(),
+                kinds::mutating_webhook_configurations(),
+            ] {
+                tasks.spawn(watching::touched(
+                    client.clone(),
+                    kind,
+                    label.clone(),
+                    wake_sender.clone(),
+                ));
             }
         }
         tasks.spawn(
@@ -204,6 +220,7 @@ impl Controller {
                 leading: leading.clone(),
                 health: health.clone(),
                 metrics,
+                statuses: BTreeMap::new(),
             }
             .run(wake, stopped.clone()),
         );
@@ -262,7 +279,9 @@ impl Listening {
             for one in batch.drain(..) {
                 match one {
                     Heard::Event(of, event) => changed |= self.index.take(of, *event),
-                    Heard::Followed(reference, tree) => self.index.known().write().follow(reference, tree),
+                    Heard::Followed(reference, tree) => {
+                        self.index.known().write().follow(reference, tree)
+                    }
                     Heard::Unfollowed(reference) => self.index.known().write().unfollow(&reference),
                 }
             }
@@ -284,7 +303,7 @@ impl Listening {
         if changed.secrets {
             self.present();
         }
-        if changed.snapshot || changed.secrets {
+        if changed.snapshot || changed.secrets || changed.documents {
             let picture = Picture {
                 complete: self.index.missing().next().is_none(),
                 policies: Arc::new(self.index.policies().clone()),
@@ -292,9 +311,9 @@ impl Listening {
                 ca_bundle: self.ca_bundle().map(Arc::new),
             };
             self.picture.send_if_modified(|before| {
-                let bundle = before.ca_bundle != picture.ca_bundle;
                 *before = picture;
-                changed.snapshot || bundle || changed.secrets
+                // Statuses come from the writer itself: it is not woken for them.
+                changed.snapshot || changed.secrets
             });
         }
     }
@@ -315,11 +334,9 @@ impl Listening {
         let Some(pair) = pair else { return };
         match ServingCertificate::read(&pair) {
             Ok(certificate) => {
-                let same = self
-                    .certificates
-                    .borrow()
-                    .as_ref()
-                    .is_some_and(|before: &Arc<ServingCertificate>| before.chain == certificate.chain);
+                let same = self.certificates.borrow().as_ref().is_some_and(
+                    |before: &Arc<ServingCertificate>| before.chain == certificate.chain,
+                );
                 if !same {
                     self.certificates.send_replace(Some(Arc::new(certificate)));
                 }
@@ -335,7 +352,8 @@ impl Listening {
     fn follow(&mut self) {
         let wanted = self.index.references();
         let own = |reference: &Reference| {
-            reference.kind == crate::index::ObjectKind::Secret && reference.key.namespace == self.options.namespace.as_str()
+            reference.kind == crate::index::ObjectKind::Secret
+                && reference.key.namespace == self.options.namespace.as_str()
         };
         self.followers.retain(|reference, follower| {
             let stays = wanted.contains(reference);
@@ -347,7 +365,8 @@ impl Listening {
         });
         for reference in wanted.iter().filter(|reference| !own(reference)) {
             if !self.followers.contains_key(reference) {
-                let task = watching::one(self.client.clone(), reference.clone(), self.heard.clone());
+                let task =
+                    watching::one(self.client.clone(), reference.clone(), self.heard.clone());
                 self.followers.insert(reference.clone(), tokio::spawn(task).abort_handle());
             }
         }
@@ -374,12 +393,17 @@ struct Telling {
 
 impl Telling {
     async fn run(self, mut decided: mpsc::Receiver<Decided>) {
-        let mut batch = reports::Batch::new(self.options.reports.clone(), self.metrics.breaker("admission reports"));
-        let mut tick = tokio::time::interval(self.options.report_interval.max(Duration::from_millis(10)));
+        let mut batch = reports::Batch::new(
+            self.options.reports.clone(),
+            self.metrics.breaker("admission reports"),
+        );
+        let mut tick =
+            tokio::time::interval(self.options.report_interval.max(Duration::from_millis(10)));
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let (outbox, mut waiting) = mpsc::channel::<Vec<reports::Waiting>>(1);
         let writing = {
-            let (client, about, metrics) = (self.client.clone(), Arc::clone(&self.about), self.metrics.clone());
+            let (client, about, metrics) =
+                (self.client.clone(), Arc::clone(&self.about), self.metrics.clone());
             async move {
                 while let Some(reports) = waiting.recv().await {
                     for report in reports {
@@ -425,7 +449,9 @@ async fn write_report(client: &Client, report: &reports::Waiting, about: &ArcSwa
     for attempt in 1..=ATTEMPTS {
         match reports::write(client, report, &about.load()).await {
             Ok(()) => return,
-            Err(error) if attempt == ATTEMPTS => tracing::warn!(%error, "a report could not be written"),
+            Err(error) if attempt == ATTEMPTS => {
+                tracing::warn!(%error, "a report could not be written")
+            }
             Err(_) => tokio::time::sleep(Duration::from_millis(50) * attempt).await,
         }
     }
@@ -441,3 +467,6 @@ async fn pulse(client: Client, health: Health) {
         tokio::time::sleep(if answers { PULSE } else { Duration::from_millis(500) }).await;
     }
 }
+
+#[cfg(test)]
+mod tests;

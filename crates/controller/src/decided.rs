@@ -18,11 +18,16 @@ impl Decided {
     pub fn resource(&self) -> Subject {
         let request = &self.request;
         let metadata = self.metadata();
-        let text = |name: &str| metadata.and_then(|metadata| metadata.str_at(&[name])).unwrap_or_default().to_owned();
+        let text = |name: &str| {
+            metadata.and_then(|metadata| metadata.str_at(&[name])).unwrap_or_default().to_owned()
+        };
         let name = if request.name.is_empty() { text("name") } else { request.name.to_string() };
         let kind = &request.kind;
-        let api_version =
-            if kind.group.is_empty() { kind.version.to_string() } else { format!("{}/{}", kind.group, kind.version) };
+        let api_version = if kind.group.is_empty() {
+            kind.version.to_string()
+        } else {
+            format!("{}/{}", kind.group, kind.version)
+        };
         Subject {
             api_version,
             kind: kind.kind.to_string(),
@@ -45,7 +50,9 @@ pub(crate) mod samples {
     use super::*;
     use sigward_policy::{
         decision::{RuleOutcome, RuleType, Status},
-        request::{GroupVersionKind, GroupVersionResource, Lazy, Operation, Selection, Stage, Timestamp},
+        request::{
+            GroupVersionKind, GroupVersionResource, Lazy, Operation, Selection, Stage, Timestamp,
+        },
         snapshot::{FailureAction, FailurePolicy, PolicyName},
     };
 
@@ -55,7 +62,11 @@ pub(crate) mod samples {
         Request {
             uid: "request".into(),
             kind: GroupVersionKind { group: "".into(), version: "v1".into(), kind: "Pod".into() },
-            resource: GroupVersionResource { group: "".into(), version: "v1".into(), resource: "pods".into() },
+            resource: GroupVersionResource {
+                group: "".into(),
+                version: "v1".into(),
+                resource: "pods".into(),
+            },
             sub_resource: "".into(),
             name: "web".into(),
             namespace: "ns".into(),

@@ -48,10 +48,18 @@ impl Discovery {
         let groups = client.list_api_groups_aggregated().await?;
         let mut served = Vec::new();
         for group in core.items.iter().chain(&groups.items) {
-            let name = group.metadata.as_ref().and_then(|metadata| metadata.name.clone()).unwrap_or_default();
+            let name = group
+                .metadata
+                .as_ref()
+                .and_then(|metadata| metadata.name.clone())
+                .unwrap_or_default();
             for version in &group.versions {
                 for resource in &version.resources {
-                    let kind = resource.response_kind.as_ref().and_then(|kind| kind.kind.clone()).unwrap_or_default();
+                    let kind = resource
+                        .response_kind
+                        .as_ref()
+                        .and_then(|kind| kind.kind.clone())
+                        .unwrap_or_default();
                     let whole = Served {
                         group: name.clone(),
                         version: version.version.clone().unwrap_or_default(),
@@ -100,6 +108,8 @@ impl Discovery {
                     && served.version == version
                     && served.kind == kind
             })
-            .map(|served| (crate::object::resource(group, version, kind, &served.resource), served.namespaced))
+            .map(|served| {
+                (crate::object::resource(group, version, kind, &served.resource), served.namespaced)
+            })
     }
 }

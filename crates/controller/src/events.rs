@@ -32,7 +32,8 @@ pub enum Reason {
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::PolicyViolation, Self::PolicyApplied, Self::PolicyError, Self::PolicySkipped];
+    pub const ALL: [Self; 4] =
+        [Self::PolicyViolation, Self::PolicyApplied, Self::PolicyError, Self::PolicySkipped];
 
     /// As events say it, and `--omitEvents`.
     pub fn as_str(self) -> &'static str {
@@ -113,7 +114,11 @@ pub fn of_decision(decided: &Decided, policies: &Policies, success_events: bool)
         let Some(policy) = policies.subject(&rule.policy) else { continue };
         match rule.status {
             Status::Fail | Status::Warn | Status::Error => {
-                let reason = if rule.status == Status::Error { Reason::PolicyError } else { Reason::PolicyViolation };
+                let reason = if rule.status == Status::Error {
+                    Reason::PolicyError
+                } else {
+                    Reason::PolicyViolation
+                };
                 let action = if rule.blocks { "Resource Blocked" } else { "Resource Passed" };
                 events.push(Event {
                     regarding: policy.clone(),
@@ -123,15 +128,29 @@ pub fn of_decision(decided: &Decided, policies: &Policies, success_events: bool)
                     note: violation(&resource, rule),
                 });
                 if !rule.blocks && decided.decision.allowed {
-                    let note =
-                        format!("policy {}/{} {}: {}", rule.policy, rule.rule, rule.status.as_str(), text_of(rule));
-                    events.push(Event { regarding: resource.clone(), related: None, reason, action, note });
+                    let note = format!(
+                        "policy {}/{} {}: {}",
+                        rule.policy,
+                        rule.rule,
+                        rule.status.as_str(),
+                        text_of(rule)
+                    );
+                    events.push(Event {
+                        regarding: resource.clone(),
+                        related: None,
+                        reason,
+                        action,
+                        note,
+                    });
                 }
             }
             Status::Skip if !rule.exceptions.is_empty() => {
                 let shown = shown(&resource, '/');
                 let names = rule.exceptions.join(", ");
-                let note = format!("resource {shown} was skipped from rule {} due to policy exceptions {names}", rule.rule);
+                let note = format!(
+                    "resource {shown} was skipped from rule {} due to policy exceptions {names}",
+                    rule.rule
+                );
                 events.push(Event {
                     regarding: policy,
                     related: Some(resource.clone()),
@@ -151,7 +170,8 @@ pub fn of_decision(decided: &Decided, policies: &Policies, success_events: bool)
 
 /// One for each policy whose rules all hold.
 fn successes(decided: &Decided, policies: &Policies, resource: &Subject) -> Vec<Event> {
-    let names: BTreeSet<&PolicyName> = decided.decision.rules.iter().map(|rule| &rule.policy).collect();
+    let names: BTreeSet<&PolicyName> =
+        decided.decision.rules.iter().map(|rule| &rule.policy).collect();
     let all_pass = |name: &PolicyName| {
         let mut rules = decided.decision.rules.iter().filter(|rule| rule.policy == *name);
         rules.all(|rule| rule.status == Status::Pass)
@@ -174,7 +194,13 @@ fn successes(decided: &Decided, policies: &Policies, resource: &Subject) -> Vec<
 /// `Kind ns/name: [rule] status (blocked); message`.
 fn violation(resource: &Subject, rule: &RuleOutcome) -> String {
     let blocked = if rule.blocks { " (blocked)" } else { "" };
-    format!("{}: [{}] {}{blocked}; {}", shown(resource, ' '), rule.rule, rule.status.as_str(), text_of(rule))
+    format!(
+        "{}: [{}] {}{blocked}; {}",
+        shown(resource, ' '),
+        rule.rule,
+        rule.status.as_str(),
+        text_of(rule)
+    )
 }
 
 /// People search events of refused images for "image verification".
@@ -208,7 +234,11 @@ pub struct Queue {
 
 impl Queue {
     /// `--maxQueuedEvents`, `--omitEvents`, and the counter `kyverno_events_dropped`.
-    pub fn new(length: usize, omitted: BTreeSet<Reason>, dropped: Counter) -> (Self, mpsc::Receiver<Event>) {
+    pub fn new(
+        length: usize,
+        omitted: BTreeSet<Reason>,
+        dropped: Counter,
+    ) -> (Self, mpsc::Receiver<Event>) {
         let (sender, receiver) = mpsc::channel(length.max(1));
         (Self { sender, omitted, dropped }, receiver)
     }
@@ -222,14 +252,22 @@ impl Queue {
 }
 
 /// Writes events until there are no more senders.
-pub async fn write(client: Client, instance: String, mut events: mpsc::Receiver<Event>, dropped: Counter) {
+pub async fn write(
+    client: Client,
+    instance: String,
+    mut events: mpsc::Receiver<Event>,
+    dropped: Counter,
+) {
     let mut count: u64 = 0;
     while let Some(event) = events.recv().await {
         count += 1;
         let object = to_object(&event, &instance, SystemTime::now(), count);
         let namespace = namespace_of(&event.regarding);
         let written = match serde_json::from_value::<Object>(object) {
-            Ok(object) => api(&client, &kinds::events(), namespace).create(&PostParams::default(), &object).await.map(|_| ()),
+            Ok(object) => api(&client, &kinds::events(), namespace)
+                .create(&PostParams::default(), &object)
+                .await
+                .map(|_| ()),
             Err(error) => Err(kube::Error::SerdeError(error)),
         };
         if let Err(error) = written {

@@ -16,7 +16,9 @@ use crate::{
 use kube::runtime::watcher::Event;
 use sigward_document::Value;
 use sigward_policy::{
-    compile::{Compiled, Diagnostic, Exception, Policy, Severity, compile_exception, compile_policy},
+    compile::{
+        Compiled, Diagnostic, Exception, Policy, Severity, compile_exception, compile_policy,
+    },
     snapshot::{PolicyName, Settings, Snapshot},
 };
 use std::{
@@ -56,6 +58,8 @@ impl StoredPolicy {
 pub struct Changed {
     /// The snapshot: policies, exceptions, settings.
     pub snapshot: bool,
+    /// What is stored of a policy beside what it says: its status, its version.
+    pub documents: bool,
     /// Which Secrets and ConfigMaps policies refer to.
     pub references: bool,
     /// Secrets of the own namespace.
@@ -142,12 +146,15 @@ impl Index {
             Watched::ClusterPolicy => {
                 self.policies.keys().filter(|name| name.namespace.is_empty()).map(key_of).collect()
             }
-            Watched::Policy => self.policies.keys().filter(|name| !name.namespace.is_empty()).map(key_of).collect(),
+            Watched::Policy => {
+                self.policies.keys().filter(|name| !name.namespace.is_empty()).map(key_of).collect()
+            }
             Watched::PolicyException => self.exceptions.keys().cloned().collect(),
             Watched::Configuration => self.config_map.iter().map(|(key, _)| key.clone()).collect(),
-            Watched::Namespace | Watched::RoleBinding | Watched::ClusterRoleBinding | Watched::OwnSecret => {
-                self.known.read().keys(of)
-            }
+            Watched::Namespace
+            | Watched::RoleBinding
+            | Watched::ClusterRoleBinding
+            | Watched::OwnSecret => self.known.read().keys(of),
         }
     }
 
@@ -161,7 +168,10 @@ impl Index {
                 Changed { snapshot: true, ..Changed::default() }
             }
             Watched::Configuration => self.configure(Some((key, tree))),
-            Watched::Namespace | Watched::RoleBinding | Watched::ClusterRoleBinding | Watched::OwnSecret => {
+            Watched::Namespace
+            | Watched::RoleBinding
+            | Watched::ClusterRoleBinding
+            | Watched::OwnSecret => {
                 self.known.write().apply(of, key, tree);
                 Changed { secrets: of == Watched::OwnSecret, ..Changed::default() }
             }
@@ -180,7 +190,10 @@ impl Index {
                 Changed { snapshot: gone, ..Changed::default() }
             }
             Watched::Configuration => self.configure(None),
-            Watched::Namespace | Watched::RoleBinding | Watched::ClusterRoleBinding | Watched::OwnSecret => {
+            Watched::Namespace
+            | Watched::RoleBinding
+            | Watched::ClusterRoleBinding
+            | Watched::OwnSecret => {
                 self.known.write().delete(of, key);
                 Changed { secrets: of == Watched::OwnSecret, ..Changed::default() }
             }
@@ -197,7 +210,7 @@ impl Index {
             if let Some(stored) = self.policies.get_mut(&name) {
                 stored.document = tree;
             }
-            return Changed::default();
+            return Changed { documents: true, ..Changed::default() };
         }
         let last_good = before.and_then(|before| before.compiled.clone());
         self.policies.insert(name, compile(tree, last_good, &self.settings));
@@ -206,12 +219,15 @@ impl Index {
 
     /// New settings: everything is compiled again, since settings are part of what it means.
     fn configure(&mut self, config_map: Option<(Key, Value)>) -> Changed {
-        let data = |map: &Option<(Key, Value)>| map.as_ref().and_then(|(_, tree)| tree.at_path(&["data"]).cloned());
+        let data = |map: &Option<(Key, Value)>| {
+            map.as_ref().and_then(|(_, tree)| tree.at_path(&["data"]).cloned())
+        };
         if data(&self.config_map) == data(&config_map) {
             self.config_map = config_map;
             return Changed::default();
         }
-        let (settings, configuration) = settings::read(&self.base, config_map.as_ref().map(|(_, tree)| tree));
+        let (settings, configuration) =
+            settings::read(&self.base, config_map.as_ref().map(|(_, tree)| tree));
         for mistake in &configuration.mistakes {
             tracing::warn!(%mistake, "a key of the configuration is not used");
         }
@@ -238,7 +254,8 @@ impl Index {
         if self.missing().next().is_some() {
             return None;
         }
-        let policies = self.policies.values().filter_map(|stored| stored.compiled.clone()).collect();
+        let policies =
+            self.policies.values().filter_map(|stored| stored.compiled.clone()).collect();
         let exceptions = self.exceptions.values().flatten().cloned().collect();
         let id = self.next_snapshot;
         self.next_snapshot += 1;
@@ -267,7 +284,10 @@ impl Index {
 
     /// The Secrets and ConfigMaps that policies refer to by name.
     pub fn references(&self) -> BTreeSet<Reference> {
-        self.policies.values().flat_map(|stored| references::of(&stored.document, &self.settings)).collect()
+        self.policies
+            .values()
+            .flat_map(|stored| references::of(&stored.document, &self.settings))
+            .collect()
     }
 }
 
@@ -296,6 +316,7 @@ fn key_of(name: &PolicyName) -> Key {
 impl std::ops::BitOrAssign for Changed {
     fn bitor_assign(&mut self, other: Self) {
         self.snapshot |= other.snapshot;
+        self.documents |= other.documents;
         self.references |= other.references;
         self.secrets |= other.secrets;
     }

@@ -41,12 +41,19 @@ impl Watched {
         match self {
             Self::ClusterPolicy => resource("kyverno.io", "v1", "ClusterPolicy", "clusterpolicies"),
             Self::Policy => resource("kyverno.io", "v1", "Policy", "policies"),
-            Self::PolicyException => resource("kyverno.io", "v2", "PolicyException", "policyexceptions"),
-            Self::Namespace => resource("", "v1", "Namespace", "namespaces"),
-            Self::RoleBinding => resource("rbac.authorization.k8s.io", "v1", "RoleBinding", "rolebindings"),
-            Self::ClusterRoleBinding => {
-                resource("rbac.authorization.k8s.io", "v1", "ClusterRoleBinding", "clusterrolebindings")
+            Self::PolicyException => {
+                resource("kyverno.io", "v2", "PolicyException", "policyexceptions")
             }
+            Self::Namespace => resource("", "v1", "Namespace", "namespaces"),
+            Self::RoleBinding => {
+                resource("rbac.authorization.k8s.io", "v1", "RoleBinding", "rolebindings")
+            }
+            Self::ClusterRoleBinding => resource(
+                "rbac.authorization.k8s.io",
+                "v1",
+                "ClusterRoleBinding",
+                "clusterrolebindings",
+            ),
             Self::Configuration => config_maps(),
             Self::OwnSecret => secrets(),
         }
@@ -89,7 +96,12 @@ pub fn validating_webhook_configurations() -> ApiResource {
 
 /// `admissionregistration.k8s.io/v1 MutatingWebhookConfiguration`.
 pub fn mutating_webhook_configurations() -> ApiResource {
-    resource("admissionregistration.k8s.io", "v1", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations")
+    resource(
+        "admissionregistration.k8s.io",
+        "v1",
+        "MutatingWebhookConfiguration",
+        "mutatingwebhookconfigurations",
+    )
 }
 
 /// `coordination.k8s.io/v1 Lease`.

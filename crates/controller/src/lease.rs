@@ -104,15 +104,25 @@ fn decide(observed: &Observed, now: Instant, identity: &str) -> Step {
 
 impl Election {
     /// Tries for the lease until `stop` says so, and tells `leading` whenever it is won or lost. Gives it back at the end.
-    pub async fn run(self, client: Client, leading: watch::Sender<bool>, mut stop: watch::Receiver<bool>) {
+    pub async fn run(
+        self,
+        client: Client,
+        leading: watch::Sender<bool>,
+        mut stop: watch::Receiver<bool>,
+    ) {
         let mut observed: Option<Observed> = None;
         let mut renewed: Option<Instant> = None;
         loop {
-            let attempt = tokio::time::timeout(self.timing.renew_deadline(), self.attempt(&client, &mut observed));
+            let attempt = tokio::time::timeout(
+                self.timing.renew_deadline(),
+                self.attempt(&client, &mut observed),
+            );
             match attempt.await {
                 Ok(Ok(true)) => renewed = Some(Instant::now()),
                 Ok(Ok(false)) => renewed = None,
-                Ok(Err(error)) => tracing::debug!(%error, lease = %self.lease, "the lease cannot be reached"),
+                Ok(Err(error)) => {
+                    tracing::debug!(%error, lease = %self.lease, "the lease cannot be reached")
+                }
                 Err(_) => tracing::debug!(lease = %self.lease, "the lease did not answer in time"),
             }
             let holds = renewed.is_some_and(|at| at.elapsed() < self.timing.renew_deadline());
@@ -140,10 +150,15 @@ impl Election {
     }
 
     /// Looks once, and writes if it may. True when the lease is ours now.
-    async fn attempt(&self, client: &Client, observed: &mut Option<Observed>) -> Result<bool, kube::Error> {
+    async fn attempt(
+        &self,
+        client: &Client,
+        observed: &mut Option<Observed>,
+    ) -> Result<bool, kube::Error> {
         let api = api(client, &leases(), &self.namespace);
         let Some(lease) = api.get_opt(&self.lease).await? else {
-            let lease = self.lease_object(&self.identity, self.timing.lease().as_secs(), 0, None, None)?;
+            let lease =
+                self.lease_object(&self.identity, self.timing.lease().as_secs(), 0, None, None)?;
             return match api.create(&PostParams::default(), &lease).await {
                 Ok(_) => Ok(true),
                 Err(error) if is_conflict(&error) => Ok(false),
@@ -155,7 +170,8 @@ impl Election {
         if observed.as_ref().is_none_or(|observed| observed.record != record) {
             *observed = Some(Observed { record: record.clone(), since: now });
         }
-        let step = observed.as_ref().map_or(Step::Wait, |observed| decide(observed, now, &self.identity));
+        let step =
+            observed.as_ref().map_or(Step::Wait, |observed| decide(observed, now, &self.identity));
         let transitions = match step {
             Step::Wait => return Ok(false),
             Step::Renew => record.transitions,
@@ -166,8 +182,13 @@ impl Election {
             Step::Take | Step::Wait => None,
         };
         let version = lease.tree().str_at(&["metadata", "resourceVersion"]);
-        let new =
-            self.lease_object(&self.identity, self.timing.lease().as_secs(), transitions, acquired, version)?;
+        let new = self.lease_object(
+            &self.identity,
+            self.timing.lease().as_secs(),
+            transitions,
+            acquired,
+            version,
+        )?;
         match api.replace(&self.lease, &PostParams::default(), &new).await {
             Ok(_) => Ok(true),
             Err(error) if is_conflict(&error) => Ok(false),

@@ -54,7 +54,11 @@ impl Key {
 
 impl std::fmt::Display for Key {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.namespace.is_empty() { f.write_str(&self.name) } else { write!(f, "{}/{}", self.namespace, self.name) }
+        if self.namespace.is_empty() {
+            f.write_str(&self.name)
+        } else {
+            write!(f, "{}/{}", self.namespace, self.name)
+        }
     }
 }
 
@@ -72,8 +76,9 @@ impl<'de> Deserialize<'de> for Object {
         let metadata = if metadata.is_null() {
             ObjectMeta::default()
         } else {
-            sigward_document::from_value(metadata)
-                .map_err(|error| D::Error::custom(format!("metadata.{}: {}", error.path, error.message)))?
+            sigward_document::from_value(metadata).map_err(|error| {
+                D::Error::custom(format!("metadata.{}: {}", error.path, error.message))
+            })?
         };
         Ok(Self { metadata, tree })
     }
@@ -126,7 +131,8 @@ mod tests {
 
     #[test]
     fn an_object_is_read_whole_and_known_by_its_key() {
-        let text = br#"{"metadata":{"namespace":"ns","name":"n","labels":{"a":"b"}},"spec":{"x":[1]}}"#;
+        let text =
+            br#"{"metadata":{"namespace":"ns","name":"n","labels":{"a":"b"}},"spec":{"x":[1]}}"#;
         let object: Object = serde_json::from_slice(text).unwrap();
         assert_eq!(object.key(), Key::new("ns", "n"));
         assert_eq!(object.meta().labels.as_ref().unwrap()["a"], "b");

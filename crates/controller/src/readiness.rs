@@ -3,8 +3,11 @@ use crate::kinds::Watched;
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
-    time::SystemTime,
+    time::{Duration, Instant, SystemTime},
 };
+
+/// A watch that is tried again does so within this time; one that is silent for longer is well.
+const STALE: Duration = Duration::from_secs(15);
 
 /// What a probe is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +22,8 @@ pub struct Readiness {
 struct State {
     missing: Vec<Watched>,
     errors: BTreeMap<&'static str, String>,
+    /// Watches say when they fail, and nothing when they are well and idle.
+    watches: BTreeMap<&'static str, (String, Instant)>,
     away_since: Option<SystemTime>,
     has_snapshot: bool,
     needs_certificate: bool,
@@ -47,7 +52,22 @@ impl Health {
         });
     }
 
-    /// What a watch or a writer says of its last try; `None` when it went well.
+    /// What a watch says when it fails, or when it brings something.
+    pub(crate) fn watched(&self, what: &'static str, error: Option<String>) {
+        self.with(|state| match error {
+            Some(error) => {
+                if state.watches.get(what).is_none_or(|(before, _)| *before != error) {
+                    tracing::warn!(%error, "{what} cannot be watched");
+                }
+                state.watches.insert(what, (error, Instant::now()));
+            }
+            None => {
+                state.watches.remove(what);
+            }
+        });
+    }
+
+    /// What a writer says of its last try; `None` when it went well.
     pub(crate) fn tried(&self, what: &'static str, error: Option<String>) {
         self.with(|state| match error {
             Some(error) => {
@@ -67,6 +87,7 @@ impl Health {
         self.with(|state| {
             if answers {
                 if state.away_since.take().is_some() {
+                    state.watches.clear();
                     tracing::info!("the API server answers again");
                 }
             } else if state.away_since.is_none() {
@@ -85,8 +106,11 @@ impl Health {
             let mut detail = Vec::new();
             if let Some(since) = state.away_since {
                 let since = crate::clock::rfc3339(since);
-                let meanwhile =
-                    if state.has_snapshot { "the last known policies are served" } else { "no policies are known yet" };
+                let meanwhile = if state.has_snapshot {
+                    "the last known policies are served"
+                } else {
+                    "no policies are known yet"
+                };
                 detail.push(format!("the API server does not answer since {since}: {meanwhile}"));
             }
             for kind in &state.missing {
@@ -95,6 +119,9 @@ impl Health {
             if state.needs_certificate && !state.has_certificate {
                 detail.push("no serving certificate yet".to_owned());
             }
+            state.watches.retain(|_, (_, at)| at.elapsed() < STALE);
+            detail
+                .extend(state.watches.iter().map(|(what, (error, _))| format!("{what}: {error}")));
             detail.extend(state.errors.iter().map(|(what, error)| format!("{what}: {error}")));
             let ready = state.has_snapshot && (state.has_certificate || !state.needs_certificate);
             Readiness { ready, detail }
@@ -123,7 +150,10 @@ mod tests {
         health.pulse(false);
         let readiness = health.readiness();
         assert!(readiness.ready);
-        assert!(readiness.detail.first().unwrap().contains("last known policies are served"), "{readiness:?}");
+        assert!(
+            readiness.detail.first().unwrap().contains("last known policies are served"),
+            "{readiness:?}"
+        );
         health.pulse(true);
         assert_eq!(health.readiness().detail, [""; 0]);
     }

@@ -45,8 +45,15 @@ pub struct Selection {
 impl Default for Selection {
     fn default() -> Self {
         Self {
-            rule_types: [RuleType::Validation, RuleType::Mutation, RuleType::Generation, RuleType::ImageVerify].into(),
-            statuses: [Status::Pass, Status::Fail, Status::Warn, Status::Error, Status::Skip].into(),
+            rule_types: [
+                RuleType::Validation,
+                RuleType::Mutation,
+                RuleType::Generation,
+                RuleType::ImageVerify,
+            ]
+            .into(),
+            statuses: [Status::Pass, Status::Fail, Status::Warn, Status::Error, Status::Skip]
+                .into(),
             max_waiting: 10_000,
         }
     }
@@ -99,7 +106,9 @@ impl Batch {
         if results.is_empty() {
             return;
         }
-        if self.waiting.len() >= self.selection.max_waiting && !self.waiting.contains_key(&resource.uid) {
+        if self.waiting.len() >= self.selection.max_waiting
+            && !self.waiting.contains_key(&resource.uid)
+        {
             self.dropped.inc();
             return;
         }
@@ -111,7 +120,10 @@ impl Batch {
             uid: resource.uid.clone(),
             ..ObjectReference::default()
         };
-        let waiting = self.waiting.entry(resource.uid).or_insert_with(|| Waiting { scope: scope.clone(), results: BTreeMap::new() });
+        let waiting = self
+            .waiting
+            .entry(resource.uid)
+            .or_insert_with(|| Waiting { scope: scope.clone(), results: BTreeMap::new() });
         // The name may have come with the second of two calls.
         waiting.scope = scope;
         waiting.results.extend(results.into_iter().map(|result| (key_of(&result), result)));
@@ -127,7 +139,13 @@ impl Batch {
 fn is_own_kind(kind: &str) -> bool {
     matches!(
         kind,
-        "Event" | "Lease" | "PolicyReport" | "ClusterPolicyReport" | "EphemeralReport" | "ClusterEphemeralReport" | "UpdateRequest"
+        "Event"
+            | "Lease"
+            | "PolicyReport"
+            | "ClusterPolicyReport"
+            | "EphemeralReport"
+            | "ClusterEphemeralReport"
+            | "UpdateRequest"
     )
 }
 
@@ -136,7 +154,11 @@ fn key_of(result: &PolicyReportResult) -> (String, String) {
 }
 
 /// `None` for policies that are not to be reported on, or are gone.
-fn result_of(rule: &RuleOutcome, policies: &Policies, now: SystemTime) -> Option<PolicyReportResult> {
+fn result_of(
+    rule: &RuleOutcome,
+    policies: &Policies,
+    now: SystemTime,
+) -> Option<PolicyReportResult> {
     let about = policies.get(&rule.policy).filter(|about| !about.reports_disabled)?;
     let mut properties: BTreeMap<String, String> =
         rule.properties.iter().map(|(name, value)| (name.to_string(), value.clone())).collect();
@@ -202,7 +224,9 @@ fn merge(stored: Option<&Json>, waiting: &Waiting, policies: &Policies) -> Vec<P
         }
     }
     results.retain(|(policy, rule), _| {
-        policies.named(policy).is_some_and(|about| about.rules.is_empty() || about.rules.contains(rule.as_str()))
+        policies
+            .named(policy)
+            .is_some_and(|about| about.rules.is_empty() || about.rules.contains(rule.as_str()))
     });
     results.into_values().collect()
 }
@@ -211,12 +235,19 @@ fn merge(stored: Option<&Json>, waiting: &Waiting, policies: &Policies) -> Vec<P
 ///
 /// # Errors
 /// The API server refuses, cannot be reached, or somebody else wrote in between.
-pub async fn write(client: &Client, waiting: &Waiting, policies: &Policies) -> Result<(), kube::Error> {
+pub async fn write(
+    client: &Client,
+    waiting: &Waiting,
+    policies: &Policies,
+) -> Result<(), kube::Error> {
     let scope = &waiting.scope;
     let namespaced = !scope.namespace.is_empty();
     let api = api(client, &kinds::reports(namespaced), &scope.namespace);
     let stored = api.get_opt(&scope.uid).await?;
-    let stored = stored.map(|stored| serde_json::to_value(&stored)).transpose().map_err(kube::Error::SerdeError)?;
+    let stored = stored
+        .map(|stored| serde_json::to_value(&stored))
+        .transpose()
+        .map_err(kube::Error::SerdeError)?;
     if let Some(stored) = &stored
         && stored["metadata"]["labels"][MANAGED_BY.0] != MANAGED_BY.1
     {
@@ -231,7 +262,8 @@ pub async fn write(client: &Client, waiting: &Waiting, policies: &Policies) -> R
         return Ok(());
     }
     let version = stored.as_ref().map(|stored| stored["metadata"]["resourceVersion"].clone());
-    let report: Object = serde_json::from_value(object(scope, &results, version)).map_err(kube::Error::SerdeError)?;
+    let report: Object = serde_json::from_value(object(scope, &results, version))
+        .map_err(kube::Error::SerdeError)?;
     match &stored {
         Some(_) => api.replace(&scope.uid, &PostParams::default(), &report).await?,
         None => api.create(&PostParams::default(), &report).await?,

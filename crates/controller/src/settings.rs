@@ -39,7 +39,9 @@ pub fn read(base: &Settings, config_map: Option<&Value>) -> (Settings, Configura
                 settings.default_registry = text.trim().into();
                 Ok(())
             }
-            "enableDefaultRegistryMutation" => boolean(text).map(|on| settings.default_registry_mutation = on),
+            "enableDefaultRegistryMutation" => {
+                boolean(text).map(|on| settings.default_registry_mutation = on)
+            }
             "resourceFilters" => {
                 settings.resource_filters = text.into();
                 Ok(())
@@ -66,7 +68,9 @@ pub fn read(base: &Settings, config_map: Option<&Value>) -> (Settings, Configura
                 configuration.namespace_selector = namespaces;
                 configuration.object_selector = objects;
             }),
-            "webhookAnnotations" => strings(text).map(|map| configuration.webhook_annotations = map),
+            "webhookAnnotations" => {
+                strings(text).map(|map| configuration.webhook_annotations = map)
+            }
             "webhookLabels" => strings(text).map(|map| configuration.webhook_labels = map),
             "matchConditions" => conditions(text).map(|list| configuration.match_conditions = list),
             // Other keys are Kyverno's and have no meaning here yet.
@@ -125,13 +129,19 @@ fn webhooks(text: &str) -> Result<(Option<Json>, Option<Json>), String> {
         Json::Array(list) => list.first(),
         _ => Some(&read),
     };
-    let selector = |name: &str| one.and_then(|one| one.get(name)).filter(|selector| selector.is_object()).cloned();
+    let selector = |name: &str| {
+        one.and_then(|one| one.get(name)).filter(|selector| selector.is_object()).cloned()
+    };
     Ok((selector("namespaceSelector"), selector("objectSelector")))
 }
 
 fn conditions(text: &str) -> Result<Vec<Json>, String> {
     match json(text)? {
-        Json::Array(list) if list.iter().all(|one| one["name"].is_string() && one["expression"].is_string()) => Ok(list),
+        Json::Array(list)
+            if list.iter().all(|one| one["name"].is_string() && one["expression"].is_string()) =>
+        {
+            Ok(list)
+        }
         _ => Err("not a list of objects with name and expression".to_owned()),
     }
 }
@@ -142,7 +152,8 @@ mod tests {
     use serde_json::json;
 
     fn of(data: &Json) -> (Settings, Configuration) {
-        let map = sigward_document::parse_json(json!({ "data": data }).to_string().as_bytes()).unwrap();
+        let map =
+            sigward_document::parse_json(json!({ "data": data }).to_string().as_bytes()).unwrap();
         read(&Settings::default(), Some(&map))
     }
 
@@ -175,12 +186,16 @@ mod tests {
 
     #[test]
     fn a_key_that_cannot_be_read_is_named_and_the_others_hold() {
-        let (settings, configuration) =
-            of(&json!({ "webhooks": "{", "maxContextSize": "2Xi", "defaultRegistry": "r", "matchConditions": "{}" }));
+        let (settings, configuration) = of(
+            &json!({ "webhooks": "{", "maxContextSize": "2Xi", "defaultRegistry": "r", "matchConditions": "{}" }),
+        );
         assert_eq!(settings.default_registry, "r");
         assert_eq!(settings.max_context_size, Settings::default().max_context_size);
-        let named: Vec<&str> =
-            configuration.mistakes.iter().filter_map(|mistake| Some(mistake.split_once(':')?.0)).collect();
+        let named: Vec<&str> = configuration
+            .mistakes
+            .iter()
+            .filter_map(|mistake| Some(mistake.split_once(':')?.0))
+            .collect();
         assert_eq!(named, ["matchConditions", "maxContextSize", "webhooks"]);
     }
 

@@ -7,28 +7,33 @@ use kube::{
     api::{Patch, PatchParams},
 };
 use serde_json::{Value as Json, json};
-use sigward_api::kyverno::v1::{AutogenStatus, PolicyStatus, RuleCount, ValidatingAdmissionPolicyStatus};
 use sigward_api::kubernetes::{ConditionStatus, StatusCondition};
+use sigward_api::kyverno::v1::{
+    AutogenStatus, PolicyStatus, RuleCount, ValidatingAdmissionPolicyStatus,
+};
 use sigward_document::Value;
 use sigward_policy::snapshot::PolicyName;
 
 /// How many bytes of a message a condition holds.
 const MAX_MESSAGE: usize = 32768;
 
-/// The status as it is to be. `served`: the API server calls for what compiled.
-pub fn wanted(stored: &StoredPolicy, served: bool, now: &str) -> PolicyStatus {
+/// The status as it is to be. `before`: as it is. `served`: the API server calls for what compiled.
+pub fn wanted(stored: &StoredPolicy, before: &Json, served: bool, now: &str) -> PolicyStatus {
     let (status, reason, message) = match stored.error() {
         Some(error) => {
-            let kept = if stored.compiled.is_some() { "; the last good form stays in force" } else { "" };
+            let kept =
+                if stored.compiled.is_some() { "; the last good form stays in force" } else { "" };
             let message = format!("{}: {}{kept}", error.path, error.message);
             (ConditionStatus::False, "Failed", message)
         }
         None if served => (ConditionStatus::True, "Succeeded", "Ready".to_owned()),
         None => (ConditionStatus::False, "Failed", "Not Ready".to_owned()),
     };
-    let before = ready_of(&stored.document);
+    let before = ready_of(before);
     let unchanged = before.as_ref().is_some_and(|before| before.status == Some(status));
-    let since = before.filter(|_| unchanged).map_or_else(|| now.to_owned(), |before| before.last_transition_time);
+    let since = before
+        .filter(|_| unchanged)
+        .map_or_else(|| now.to_owned(), |before| before.last_transition_time);
     let mut message = message;
     message.truncate(message.floor_char_boundary(MAX_MESSAGE));
     PolicyStatus {
@@ -42,24 +47,37 @@ pub fn wanted(stored: &StoredPolicy, served: bool, now: &str) -> PolicyStatus {
             observed_generation: None,
         }],
         autogen: Some(AutogenStatus {
-            rules: stored.compiled.iter().flat_map(|policy| policy.autogen_rules().iter().cloned()).collect(),
+            rules: stored
+                .compiled
+                .iter()
+                .flat_map(|policy| policy.autogen_rules().iter().cloned())
+                .collect(),
         }),
         rule_count: Some(count(&stored.document)),
         validating_admission_policy: Some(ValidatingAdmissionPolicyStatus::default()),
     }
 }
 
-fn ready_of(document: &Value) -> Option<StatusCondition> {
-    let conditions = document.at_path(&["status", "conditions"]).and_then(Value::as_list)?;
-    let ready = conditions.iter().find(|condition| condition.str_at(&["type"]) == Some("Ready"))?;
-    sigward_document::from_value(ready).ok()
+fn ready_of(status: &Json) -> Option<StatusCondition> {
+    let ready =
+        status["conditions"].as_array()?.iter().find(|condition| condition["type"] == "Ready")?;
+    serde_json::from_value(ready.clone()).ok()
+}
+
+/// `status` as it is stored; null when there is none.
+pub fn stored(policy: &StoredPolicy) -> Json {
+    let status = policy.document.at_path(&["status"]);
+    status.and_then(|status| serde_json::to_value(status).ok()).unwrap_or(Json::Null)
 }
 
 /// Rules as they are written, generated ones left out.
 fn count(document: &Value) -> RuleCount {
     let rules = document.at_path(&["spec", "rules"]).and_then(Value::as_list).unwrap_or_default();
     let with = |name: &str| {
-        let count = rules.iter().filter(|rule| rule.at_path(&[name]).is_some_and(|part| !part.is_null())).count();
+        let count = rules
+            .iter()
+            .filter(|rule| rule.at_path(&[name]).is_some_and(|part| !part.is_null()))
+            .count();
         i32::try_from(count).unwrap_or(i32::MAX)
     };
     RuleCount {
@@ -76,53 +94,59 @@ fn to_json(status: &PolicyStatus) -> Json {
     if let Some(members) = json.as_object_mut() {
         members.entry("autogen").or_insert_with(|| json!({}));
         members.entry("rulecount").or_insert_with(|| json!(RuleCount::default()));
-        members.entry("validatingadmissionpolicy").or_insert_with(|| json!(ValidatingAdmissionPolicyStatus::default()));
+        members
+            .entry("validatingadmissionpolicy")
+            .or_insert_with(|| json!(ValidatingAdmissionPolicyStatus::default()));
     }
     json
 }
 
-/// Writes the status if it differs from what is stored.
+/// Writes the status if it differs from what is stored or, where it is newer, from what was written last. Says what is stored now.
 ///
 /// # Errors
 /// The API server refuses or cannot be reached; the next pass tries again.
 pub async fn write(
     client: &Client,
     name: &PolicyName,
-    stored: &StoredPolicy,
+    policy: &StoredPolicy,
+    written: Option<&Json>,
     served: bool,
     now: &str,
-) -> Result<bool, kube::Error> {
-    let wanted = to_json(&wanted(stored, served, now));
-    let before = stored.document.at_path(&["status"]).map(serde_json::to_value);
-    if before.is_some_and(|before| before.is_ok_and(|before| before == wanted)) {
-        return Ok(false);
+) -> Result<Json, kube::Error> {
+    let before = written.cloned().unwrap_or_else(|| stored(policy));
+    let wanted = to_json(&wanted(policy, &before, served, now));
+    if before == wanted {
+        return Ok(wanted);
     }
     let watched = if name.namespace.is_empty() { Watched::ClusterPolicy } else { Watched::Policy };
     let api = api(client, &watched.resource(), &name.namespace);
-    // A merge patch of the whole status: what is not in it any more is taken away below.
-    let patch = json!({ "status": replaced(stored.document.at_path(&["status"]), &wanted) });
+    let patch = json!({ "status": replaced(&before, &wanted) });
     match api.patch_status(&name.name, &PatchParams::default(), &Patch::Merge(patch)).await {
-        Ok(_) => Ok(true),
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(false),
+        Ok(_) => Ok(wanted),
+        // It was deleted meanwhile.
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(Json::Null),
         Err(error) => Err(error),
     }
 }
 
 /// A merge patch that leaves nothing of the old status: members that are gone are null.
-fn replaced(before: Option<&Value>, wanted: &Json) -> Json {
+fn replaced(before: &Json, wanted: &Json) -> Json {
     let mut patch = wanted.clone();
-    if let (Some(members), Some(before)) = (patch.as_object_mut(), before.and_then(Value::as_map)) {
-        for (name, _) in before.iter() {
-            members.entry(name).or_insert(Json::Null);
-        }
-        if let (Some(autogen), Some(old)) = (members.get_mut("autogen").and_then(Json::as_object_mut), before.get("autogen").and_then(Value::as_map))
-        {
-            for (name, _) in old.iter() {
-                autogen.entry(name).or_insert(Json::Null);
-            }
+    take_away(before, &mut patch);
+    for part in ["autogen", "rulecount"] {
+        if let Some(inner) = patch.get_mut(part) {
+            take_away(&before[part], inner);
         }
     }
     patch
+}
+
+fn take_away(before: &Json, patch: &mut Json) {
+    if let (Some(before), Some(patch)) = (before.as_object(), patch.as_object_mut()) {
+        for name in before.keys() {
+            patch.entry(name).or_insert(Json::Null);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -131,9 +155,9 @@ mod tests {
     use crate::index::StoredPolicy;
     use sigward_policy::compile::{Diagnostic, Severity};
 
-    fn stored(status: &Json, error: bool) -> StoredPolicy {
+    fn policy(error: bool) -> StoredPolicy {
         let document = json!({
-            "metadata": { "name": "p" }, "status": status,
+            "metadata": { "name": "p" },
             "spec": { "rules": [{ "verifyImages": [{}] }, { "validate": {} }, { "verifyImages": [{}] }] },
         });
         let diagnostic = Diagnostic {
@@ -152,7 +176,7 @@ mod tests {
 
     #[test]
     fn every_member_is_written() {
-        let status = to_json(&wanted(&stored(&json!({}), false), true, "2027-01-15T08:00:00Z"));
+        let status = to_json(&wanted(&policy(false), &Json::Null, true, "2027-01-15T08:00:00Z"));
         assert_eq!(
             status,
             json!({
@@ -169,10 +193,10 @@ mod tests {
 
     #[test]
     fn the_time_changes_only_with_the_status() {
-        let first = to_json(&wanted(&stored(&json!({}), false), true, "2027-01-15T08:00:00Z"));
-        let later = to_json(&wanted(&stored(&first, false), true, "2027-01-16T08:00:00Z"));
+        let first = to_json(&wanted(&policy(false), &Json::Null, true, "2027-01-15T08:00:00Z"));
+        let later = to_json(&wanted(&policy(false), &first, true, "2027-01-16T08:00:00Z"));
         assert_eq!(later, first);
-        let broken = wanted(&stored(&first, true), true, "2027-01-16T08:00:00Z");
+        let broken = wanted(&policy(true), &first, true, "2027-01-16T08:00:00Z");
         let condition = broken.conditions.first().unwrap();
         assert_eq!(condition.last_transition_time, "2027-01-16T08:00:00Z");
         assert_eq!(condition.message, "spec.rules[0]: no");
@@ -182,8 +206,7 @@ mod tests {
     #[test]
     fn members_that_are_gone_are_taken_away() {
         let before = json!({ "ready": true, "autogen": { "rules": [{}] } });
-        let stored = stored(&before, false);
-        let patch = replaced(stored.document.at_path(&["status"]), &json!({ "autogen": {} }));
+        let patch = replaced(&before, &json!({ "autogen": {} }));
         assert_eq!(patch, json!({ "ready": null, "autogen": { "rules": null } }));
     }
 }

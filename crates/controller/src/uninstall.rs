@@ -39,7 +39,8 @@ pub async fn uninstall(client: &Client, options: &Options) -> Result<Uninstalled
 ///
 /// COMPAT: Kyverno 1.19, `pkg/utils/runtime`: then webhooks are removed at shutdown. Outside a cluster there is no Deployment.
 pub(crate) async fn is_last(client: &Client, options: &Options) -> Result<bool, kube::Error> {
-    let deployment = api(client, &kinds::deployments(), &options.namespace).get_opt(&options.deployment).await?;
+    let deployment =
+        api(client, &kinds::deployments(), &options.namespace).get_opt(&options.deployment).await?;
     let Some(deployment) = deployment else { return Ok(true) };
     let tree = deployment.tree();
     let going = tree.str_at(&["metadata", "deletionTimestamp"]).is_some();

@@ -59,9 +59,10 @@ pub(crate) async fn kind(
     heard: mpsc::Sender<Heard>,
 ) {
     let (namespace, config) = match of {
-        Watched::Configuration => {
-            (namespace.as_str(), watcher::Config::default().fields(&format!("metadata.name={config_map}")))
-        }
+        Watched::Configuration => (
+            namespace.as_str(),
+            watcher::Config::default().fields(&format!("metadata.name={config_map}")),
+        ),
         Watched::OwnSecret => (namespace.as_str(), watcher::Config::default()),
         Watched::ClusterPolicy
         | Watched::Policy
@@ -70,16 +71,17 @@ pub(crate) async fn kind(
         | Watched::RoleBinding
         | Watched::ClusterRoleBinding => ("", watcher::Config::default()),
     };
-    let mut events = pin!(watcher(api(&client, &of.resource(), namespace), config).backoff(Pauses::default()));
+    let mut events =
+        pin!(watcher(api(&client, &of.resource(), namespace), config).backoff(Pauses::default()));
     while let Some(event) = events.next().await {
         match event {
             Ok(event) => {
-                health.tried(of.as_str(), None);
+                health.watched(of.as_str(), None);
                 if heard.send(Heard::Event(of, Box::new(event))).await.is_err() {
                     return;
                 }
             }
-            Err(error) => health.tried(of.as_str(), Some(told(&error))),
+            Err(error) => health.watched(of.as_str(), Some(told(&error))),
         }
     }
 }
@@ -90,7 +92,8 @@ pub(crate) async fn one(client: Client, reference: Reference, heard: mpsc::Sende
         ObjectKind::Secret => kinds::secrets(),
         ObjectKind::ConfigMap => kinds::config_maps(),
     };
-    let config = watcher::Config::default().fields(&format!("metadata.name={}", reference.key.name));
+    let config =
+        watcher::Config::default().fields(&format!("metadata.name={}", reference.key.name));
     let api = api(&client, &resource, &reference.key.namespace);
     let mut events = pin!(watcher(api, config).backoff(Pauses::default()));
     let mut found = None;
@@ -105,10 +108,14 @@ pub(crate) async fn one(client: Client, reference: Reference, heard: mpsc::Sende
                 continue;
             }
             Ok(Event::InitDone) => Heard::Followed(reference.clone(), found.take()),
-            Ok(Event::Apply(object)) => Heard::Followed(reference.clone(), Some(object.into_tree())),
+            Ok(Event::Apply(object)) => {
+                Heard::Followed(reference.clone(), Some(object.into_tree()))
+            }
             Ok(Event::Delete(_)) => Heard::Followed(reference.clone(), None),
             Err(error) => {
-                if heard.send(Heard::Unfollowed(reference.clone())).await.is_err() || is_forbidden(&error) {
+                if heard.send(Heard::Unfollowed(reference.clone())).await.is_err()
+                    || is_forbidden(&error)
+                {
                     return;
                 }
                 continue;
@@ -121,7 +128,12 @@ pub(crate) async fn one(client: Client, reference: Reference, heard: mpsc::Sende
 }
 
 /// Says when something of a kind with this label changes, without saying what.
-pub(crate) async fn touched(client: Client, of: ApiResource, labels: String, wake: mpsc::Sender<()>) {
+pub(crate) async fn touched(
+    client: Client,
+    of: ApiResource,
+    labels: String,
+    wake: mpsc::Sender<()>,
+) {
     let config = watcher::Config::default().labels(&labels);
     let mut events = pin!(watcher(api(&client, &of, ""), config).backoff(Pauses::default()));
     while let Some(event) = events.next().await {

@@ -40,7 +40,9 @@ impl Endpoint {
                 "caBundle": ca_bundle,
                 "service": { "namespace": namespace, "name": name, "path": path, "port": port },
             }),
-            Self::Host(host) => json!({ "caBundle": ca_bundle, "url": format!("https://{host}{path}") }),
+            Self::Host(host) => {
+                json!({ "caBundle": ca_bundle, "url": format!("https://{host}{path}") })
+            }
         }
     }
 
@@ -56,7 +58,11 @@ impl Endpoint {
         ];
         if let Self::Host(host) = self {
             let bare = match host.rsplit_once(':') {
-                Some((bare, port)) if port.chars().all(|c| c.is_ascii_digit()) && !port.is_empty() => bare,
+                Some((bare, port))
+                    if port.chars().all(|c| c.is_ascii_digit()) && !port.is_empty() =>
+                {
+                    bare
+                }
                 _ => host.as_str(),
             };
             names.push(bare.trim_matches(['[', ']']).to_owned());
@@ -152,18 +158,34 @@ impl Wanted<'_> {
             self.configuration(true, names::POLICY_VALIDATING, vec![self.policy_webhook(true)]),
             self.configuration(false, names::POLICY_MUTATING, vec![self.policy_webhook(false)]),
             self.configuration(true, names::EXCEPTION_VALIDATING, vec![self.exception_webhook()]),
-            self.configuration(true, names::RESOURCE_VALIDATING, self.resource_webhooks(Phase::Validating)),
-            self.configuration(false, names::RESOURCE_MUTATING, self.resource_webhooks(Phase::Mutating)),
+            self.configuration(
+                true,
+                names::RESOURCE_VALIDATING,
+                self.resource_webhooks(Phase::Validating),
+            ),
+            self.configuration(
+                false,
+                names::RESOURCE_MUTATING,
+                self.resource_webhooks(Phase::Mutating),
+            ),
         ]
     }
 
-    fn configuration(&self, validating: bool, name: &'static str, webhooks: Vec<Json>) -> WebhookConfiguration {
+    fn configuration(
+        &self,
+        validating: bool,
+        name: &'static str,
+        webhooks: Vec<Json>,
+    ) -> WebhookConfiguration {
         let mut labels = self.configuration.webhook_labels.clone();
         labels.insert(MANAGED_BY.0.to_owned(), MANAGED_BY.1.to_owned());
         let mut metadata = json!({ "name": name, "labels": labels });
         if let Some(members) = metadata.as_object_mut() {
             if !self.configuration.webhook_annotations.is_empty() {
-                members.insert("annotations".to_owned(), json!(self.configuration.webhook_annotations));
+                members.insert(
+                    "annotations".to_owned(),
+                    json!(self.configuration.webhook_annotations),
+                );
             }
             if let Some((name, uid)) = self.owner {
                 let owner = json!({
@@ -172,7 +194,11 @@ impl Wanted<'_> {
                 members.insert("ownerReferences".to_owned(), json!([owner]));
             }
         }
-        let kind = if validating { "ValidatingWebhookConfiguration" } else { "MutatingWebhookConfiguration" };
+        let kind = if validating {
+            "ValidatingWebhookConfiguration"
+        } else {
+            "MutatingWebhookConfiguration"
+        };
         let object = json!({
             "apiVersion": "admissionregistration.k8s.io/v1", "kind": kind, "metadata": metadata, "webhooks": webhooks,
         });
@@ -207,11 +233,27 @@ impl Wanted<'_> {
         };
         if validating {
             let rules = json!([rule("clusterpolicies"), rule("policies")]);
-            self.webhook("validate-policy.kyverno.svc", "/policyvalidate", FailurePolicy::Fail, rules)
+            self.webhook(
+                "validate-policy.kyverno.svc",
+                "/policyvalidate",
+                FailurePolicy::Fail,
+                rules,
+            )
         } else {
             let rules = json!([rule("clusterpolicies"), rule("policies")]);
-            let webhook = self.webhook("mutate-policy.kyverno.svc", "/policymutate", FailurePolicy::Fail, rules);
-            with(webhook, &[("reinvocationPolicy", "IfNeeded".into()), ("sideEffects", "NoneOnDryRun".into())])
+            let webhook = self.webhook(
+                "mutate-policy.kyverno.svc",
+                "/policymutate",
+                FailurePolicy::Fail,
+                rules,
+            );
+            with(
+                webhook,
+                &[
+                    ("reinvocationPolicy", "IfNeeded".into()),
+                    ("sideEffects", "NoneOnDryRun".into()),
+                ],
+            )
         }
     }
 
@@ -229,9 +271,12 @@ impl Wanted<'_> {
             let mut rules = Rules::default();
             let mut timeout = None;
             if self.auto_update {
-                for policy in self.of(failure_policy).filter(|policy| policy.match_conditions.is_empty()) {
+                for policy in
+                    self.of(failure_policy).filter(|policy| policy.match_conditions.is_empty())
+                {
                     if rules.add(&policy.rules, phase, self.discovery) {
-                        timeout = timeout.max(Some(policy.timeout_seconds.unwrap_or(self.default_timeout)));
+                        timeout = timeout
+                            .max(Some(policy.timeout_seconds.unwrap_or(self.default_timeout)));
                     }
                 }
             } else if !self.force_ignore || failure_policy == FailurePolicy::Ignore {
@@ -239,12 +284,21 @@ impl Wanted<'_> {
             }
             if !rules.is_empty() {
                 let conditions = self.configuration.match_conditions.clone();
-                webhooks.push(self.resource_webhook(phase, failure_policy, None, timeout, &rules, conditions));
+                webhooks.push(self.resource_webhook(
+                    phase,
+                    failure_policy,
+                    None,
+                    timeout,
+                    &rules,
+                    conditions,
+                ));
             }
         }
         if self.auto_update {
             for failure_policy in [FailurePolicy::Ignore, FailurePolicy::Fail] {
-                for policy in self.of(failure_policy).filter(|policy| !policy.match_conditions.is_empty()) {
+                for policy in
+                    self.of(failure_policy).filter(|policy| !policy.match_conditions.is_empty())
+                {
                     let mut rules = Rules::default();
                     rules.add(&policy.rules, phase, self.discovery);
                     if rules.is_empty() {
@@ -259,7 +313,14 @@ impl Wanted<'_> {
                         .collect();
                     let timeout = policy.timeout_seconds;
                     let name = Some(&policy.policy);
-                    webhooks.push(self.resource_webhook(phase, failure_policy, name, timeout, &rules, conditions));
+                    webhooks.push(self.resource_webhook(
+                        phase,
+                        failure_policy,
+                        name,
+                        timeout,
+                        &rules,
+                        conditions,
+                    ));
                 }
             }
         }
@@ -268,7 +329,8 @@ impl Wanted<'_> {
 
     fn of(&self, failure_policy: FailurePolicy) -> impl Iterator<Item = &Subscription> {
         self.subscriptions.iter().filter(move |policy| {
-            let effective = if self.force_ignore { FailurePolicy::Ignore } else { policy.failure_policy };
+            let effective =
+                if self.force_ignore { FailurePolicy::Ignore } else { policy.failure_policy };
             effective == failure_policy
         })
     }
@@ -294,7 +356,10 @@ impl Wanted<'_> {
             None => (format!("{base}-{suffix}"), format!("{root}/{suffix}")),
             Some(policy) => {
                 let dashed = policy.to_string().replace('/', "-");
-                (format!("{base}-{suffix}-finegrained-{dashed}"), format!("{root}/{suffix}/finegrained/{policy}"))
+                (
+                    format!("{base}-{suffix}-finegrained-{dashed}"),
+                    format!("{root}/{suffix}/finegrained/{policy}"),
+                )
             }
         };
         let empty = || json!({});
@@ -327,9 +392,11 @@ fn with(mut webhook: Json, members: &[(&str, Json)]) -> Json {
 
 /// What the metadata of a stored configuration must say to be as wanted, beside its webhooks.
 pub(crate) fn same_metadata(wanted: &Json, stored: &Json) -> bool {
-    let part = |object: &Json, name: &str| object["metadata"].get(name).cloned().unwrap_or(Json::Null);
+    let part =
+        |object: &Json, name: &str| object["metadata"].get(name).cloned().unwrap_or(Json::Null);
     let contains = |name: &str| {
-        let wanted: BTreeMap<String, Json> = serde_json::from_value(part(wanted, name)).unwrap_or_default();
+        let wanted: BTreeMap<String, Json> =
+            serde_json::from_value(part(wanted, name)).unwrap_or_default();
         wanted.iter().all(|(key, value)| part(stored, name).get(key) == Some(value))
     };
     let owners = |object: &Json| match part(object, "ownerReferences") {

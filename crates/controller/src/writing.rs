@@ -46,6 +46,8 @@ pub(crate) struct Writer {
     pub(crate) leading: watch::Receiver<bool>,
     pub(crate) health: Health,
     pub(crate) metrics: Metrics,
+    /// Statuses that were written and may not have come back yet, with the policy's UID.
+    pub(crate) statuses: BTreeMap<PolicyName, (String, serde_json::Value)>,
 }
 
 /// Everything is looked at again after this time, whatever happened: what is served may have changed.
@@ -57,11 +59,15 @@ const SETTLE: Duration = Duration::from_millis(50);
 
 impl Writer {
     /// Writes whenever something changed, until it is told to stop.
-    pub(crate) async fn run(mut self, mut wake: mpsc::Receiver<()>, mut stop: watch::Receiver<bool>) {
+    pub(crate) async fn run(
+        mut self,
+        mut wake: mpsc::Receiver<()>,
+        mut stop: watch::Receiver<bool>,
+    ) {
         let mut pause = Duration::ZERO;
         loop {
             tokio::select! {
-                () = tokio::time::sleep(pause) => {}
+                () = tokio::time::sleep(pause) => self.statuses.clear(),
                 Some(()) = wake.recv() => tokio::time::sleep(SETTLE).await,
                 Ok(()) = self.picture.changed() => tokio::time::sleep(SETTLE).await,
                 Ok(()) = self.leading.changed() => {}
@@ -81,7 +87,7 @@ impl Writer {
     }
 
     /// The first failure ends the pass; the next one begins anew.
-    async fn pass(&self, picture: &Picture, leads: bool) -> Result<(), ()> {
+    async fn pass(&mut self, picture: &Picture, leads: bool) -> Result<(), ()> {
         // Whoever serves needs to know what is served, whether it leads or not.
         match Discovery::ask(&self.client).await {
             Ok(discovery) => {
@@ -109,12 +115,17 @@ impl Writer {
             served = true;
         }
         if picture.complete {
-            self.told("policy statuses", self.statuses(picture, served).await)?;
+            let written = self.write_statuses(picture, served).await;
+            self.told("policy statuses", written)?;
         }
         Ok(())
     }
 
-    fn told<E: std::error::Error>(&self, what: &'static str, result: Result<(), E>) -> Result<(), ()> {
+    fn told<E: std::error::Error>(
+        &self,
+        what: &'static str,
+        result: Result<(), E>,
+    ) -> Result<(), ()> {
         let said = result.as_ref().err().map(|error| {
             let mut said = error.to_string();
             let mut cause = error.source();
@@ -143,7 +154,8 @@ impl Writer {
 
     async fn webhooks(&self, picture: &Picture, ca_bundle: &[u8]) -> Result<(), kube::Error> {
         let options = &self.options;
-        let role = api(&self.client, &kinds::cluster_roles(), "").get_opt(&options.cluster_role).await?;
+        let role =
+            api(&self.client, &kinds::cluster_roles(), "").get_opt(&options.cluster_role).await?;
         let uid = role.as_ref().and_then(|role| role.tree().str_at(&["metadata", "uid"]));
         let subscriptions: Vec<Subscription> = picture
             .policies
@@ -165,15 +177,24 @@ impl Writer {
         };
         let applied = reconcile::apply(&self.client, &wanted.configurations()).await?;
         if applied != reconcile::Applied::default() {
-            tracing::info!(created = applied.created, replaced = applied.replaced, "webhook configurations written");
+            tracing::info!(
+                created = applied.created,
+                replaced = applied.replaced,
+                "webhook configurations written"
+            );
         }
         Ok(())
     }
 
-    async fn statuses(&self, picture: &Picture, served: bool) -> Result<(), kube::Error> {
+    async fn write_statuses(&mut self, picture: &Picture, served: bool) -> Result<(), kube::Error> {
         let now = clock::rfc3339(SystemTime::now());
+        self.statuses.retain(|name, _| picture.policies.contains_key(name));
         for (name, stored) in picture.policies.iter() {
-            status::write(&self.client, name, stored, served, &now).await?;
+            let uid = stored.document.str_at(&["metadata", "uid"]).unwrap_or_default();
+            let written =
+                self.statuses.get(name).filter(|(of, _)| of == uid).map(|(_, status)| status);
+            let written = status::write(&self.client, name, stored, written, served, &now).await?;
+            self.statuses.insert(name.clone(), (uid.to_owned(), written));
         }
         Ok(())
     }

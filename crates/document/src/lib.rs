@@ -19,6 +19,7 @@ pub mod serialize;
 pub mod value;
 pub mod wildcard;
 pub mod written;
+pub mod yaml;
 
 pub use deserialize::{FieldError, from_value, from_value_noting_unknown};
 pub use duration::GoDuration;
@@ -30,3 +31,4 @@ pub use serialize::{ToValueError, to_value};
 pub use smol_str::SmolStr;
 pub use value::{Kind, Map, MapBuilder, Value, View};
 pub use written::{ParseError, Span, Spans, Written, line_column};
+pub use yaml::{parse_yaml, parse_yaml_stream, to_yaml};

@@ -1,4 +1,5 @@
 //! What goes wrong when an expression is parsed, evaluated, or a function is called.
+use crate::functions::Kind;
 use crate::host::Suspended;
 use crate::render;
 use sigward_document::Value;
@@ -65,44 +66,14 @@ pub enum EvaluateError {
         name: SmolStr,
     },
     /// A function was called with too few or too many arguments.
-    #[error("{}", if *variadic { "Invalid arity." } else { "incorrect number of args" })]
-    Arity {
-        /// The function.
-        name: SmolStr,
-        /// How many arguments it takes, at least if `variadic`.
-        expected: usize,
-        /// How many it was given.
-        given: usize,
-        /// Whether it takes more.
-        variadic: bool,
-    },
+    #[error(transparent)]
+    Arity(Box<WrongArity>),
     /// An argument is of a type that the function does not take.
-    ///
-    /// COMPAT: kyverno 1.19: go-jmespath checks signatures first, so this text and not "argument #N is not of type"
-    /// is what users see; test: a_wrong_type_reads_like_the_peer
-    #[error(
-        "Invalid type for: {}, expected: {}",
-        render::go_value(given),
-        render::go_types(expected)
-    )]
-    Type {
-        /// The function.
-        name: SmolStr,
-        /// Which argument, from zero.
-        index: usize,
-        /// What it was.
-        given: Value,
-        /// What it may be.
-        expected: &'static [crate::functions::Kind],
-    },
+    #[error(transparent)]
+    Type(Box<WrongType>),
     /// A function refused its arguments.
-    #[error("{message}")]
-    Function {
-        /// The function.
-        name: SmolStr,
-        /// Why, in full.
-        message: String,
-    },
+    #[error(transparent)]
+    Function(Box<Refusal>),
     /// A slice with the step 0.
     #[error("Invalid slice, step cannot be 0")]
     SliceStep,
@@ -118,6 +89,50 @@ pub enum EvaluateError {
     /// The host has to fetch something first; run the evaluation again when it has.
     #[error("suspended until a fetch is answered")]
     Suspended,
+}
+
+/// What is passed on by every node is to be small: what is rare and large is boxed.
+const _: () = assert!(size_of::<EvaluateError>() <= 32);
+
+/// How a call has too few or too many arguments.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{}", if *variadic { "Invalid arity." } else { "incorrect number of args" })]
+pub struct WrongArity {
+    /// The function.
+    pub name: SmolStr,
+    /// How many arguments it takes, at least if `variadic`.
+    pub expected: usize,
+    /// How many it was given.
+    pub given: usize,
+    /// Whether it takes more.
+    pub variadic: bool,
+}
+
+/// Which argument is of a wrong type.
+///
+/// COMPAT: kyverno 1.19: go-jmespath checks signatures first, so this text and not "argument #N is not of type"
+/// is what users see; test: a_wrong_type_reads_like_the_peer
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("Invalid type for: {}, expected: {}", render::go_value(given), render::go_types(expected))]
+pub struct WrongType {
+    /// The function.
+    pub name: SmolStr,
+    /// Which argument, from zero.
+    pub index: usize,
+    /// What it was.
+    pub given: Value,
+    /// What it may be.
+    pub expected: &'static [Kind],
+}
+
+/// Why a function refused its arguments.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Refusal {
+    /// The function.
+    pub name: SmolStr,
+    /// Why, in full.
+    pub message: String,
 }
 
 impl EvaluateError {
@@ -155,11 +170,13 @@ impl FunctionError {
 
     pub(crate) fn at(self, name: &SmolStr) -> EvaluateError {
         match self {
-            Self::Message(message) => EvaluateError::Function { name: name.clone(), message },
-            Self::Prefixed(text) => EvaluateError::Function {
-                message: format!("JMESPath function '{name}': {text}"),
-                name: name.clone(),
-            },
+            Self::Message(message) => {
+                EvaluateError::Function(Box::new(Refusal { name: name.clone(), message }))
+            }
+            Self::Prefixed(text) => {
+                let message = format!("JMESPath function '{name}': {text}");
+                EvaluateError::Function(Box::new(Refusal { name: name.clone(), message }))
+            }
             Self::Evaluate(error) => *error,
         }
     }

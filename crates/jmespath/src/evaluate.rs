@@ -176,9 +176,9 @@ impl<'a, 'h> Evaluator<'a, 'h> {
                 let left = or_null_whatever(self.node(left, current))?;
                 self.filter(left, condition, right)
             }
-            Node::Flatten(left) => {
+            Node::Flatten { left, right } => {
                 let left = or_null_whatever(self.node(left, current))?;
-                self.flatten(left)
+                self.flatten(left, right)
             }
             Node::Values { left, right } => {
                 let left = or_null_whatever(self.node(left, current))?;
@@ -350,60 +350,66 @@ impl<'a, 'h> Evaluator<'a, 'h> {
         Ok(Item::bool(holds))
     }
 
+    /// What a projection makes of one element, put on its list unless it is null.
+    fn collect(
+        &mut self,
+        element: Item<'a>,
+        right: &'a Node,
+        list: &mut Vec<Item<'a>>,
+    ) -> Result<(), EvaluateError> {
+        self.step(1)?;
+        let item = if matches!(right, Node::Current) {
+            element
+        } else {
+            let item = or_null(self.node(right, &element))?;
+            self.element(item)?
+        };
+        if !item.is_null() {
+            list.push(item);
+        }
+        Ok(())
+    }
+
+    /// A list that a projection built.
+    fn built(&mut self, list: Vec<Item<'a>>) -> Outcome<'a> {
+        self.charge(list.len() * size_of::<Value>())?;
+        Ok(Item::List(list))
+    }
+
     fn project(&mut self, left: Item<'a>, right: &'a Node) -> Outcome<'a> {
         let Some(elements) = self.elements(left) else { return Ok(Item::NULL) };
         let mut list = Vec::with_capacity(elements.size_hint().0);
         for element in elements {
-            self.step(1)?;
-            let item = if matches!(right, Node::Current) {
-                element
-            } else {
-                let item = or_null(self.node(right, &element))?;
-                self.element(item)?
-            };
-            if !item.is_null() {
-                list.push(item);
-            }
+            self.collect(element, right, &mut list)?;
         }
-        self.charge(list.len() * size_of::<Value>())?;
-        Ok(Item::List(list))
+        self.built(list)
     }
 
     fn filter(&mut self, left: Item<'a>, condition: &'a Node, right: &'a Node) -> Outcome<'a> {
         let Some(elements) = self.elements(left) else { return Ok(Item::NULL) };
         let mut list = Vec::new();
         for element in elements {
-            if or_null(self.node(condition, &element))?.is_false() {
-                continue;
-            }
-            let item = if matches!(right, Node::Current) {
-                element
-            } else {
-                let item = or_null(self.node(right, &element))?;
-                self.element(item)?
-            };
-            if !item.is_null() {
-                list.push(item);
+            if !or_null(self.node(condition, &element))?.is_false() {
+                self.collect(element, right, &mut list)?;
             }
         }
-        self.charge(list.len() * size_of::<Value>())?;
-        Ok(Item::List(list))
+        self.built(list)
     }
 
-    fn flatten(&mut self, left: Item<'a>) -> Outcome<'a> {
+    /// Projects the elements of a list, and of the lists in it, without building the flat list first.
+    fn flatten(&mut self, left: Item<'a>, right: &'a Node) -> Outcome<'a> {
         let Some(elements) = self.elements(left) else { return Ok(Item::NULL) };
         let mut list = Vec::with_capacity(elements.size_hint().0);
         for element in elements {
-            self.step(1)?;
             if element.list_len().is_none() {
-                list.push(element);
+                self.collect(element, right, &mut list)?;
             } else if let Some(inner) = element.elements() {
-                self.step(inner.size_hint().0 as u64)?;
-                list.extend(inner);
+                for element in inner {
+                    self.collect(element, right, &mut list)?;
+                }
             }
         }
-        self.charge(list.len() * size_of::<Value>())?;
-        Ok(Item::List(list))
+        self.built(list)
     }
 
     fn elements(&mut self, list: Item<'a>) -> Option<Elements<'a>> {

@@ -131,13 +131,13 @@ fn reads(node: &Node, at_root: bool, names: &mut BTreeSet<SmolStr>) -> bool {
             nodes.iter().all(|n| reads(n, at_root, names))
         }
         Node::Hash(members) => members.iter().all(|(_, n)| reads(n, at_root, names)),
-        Node::Not(inner) | Node::Flatten(inner) => reads(inner, at_root, names),
+        Node::Not(inner) => reads(inner, at_root, names),
         Node::Compare(_, left, right) => {
             reads(left, at_root, names) && reads(right, at_root, names)
         }
-        Node::Project { left, right } | Node::Values { left, right } => {
-            reads(left, at_root, names) && reads(right, false, names)
-        }
+        Node::Project { left, right }
+        | Node::Flatten { left, right }
+        | Node::Values { left, right } => reads(left, at_root, names) && reads(right, false, names),
         Node::Filter { left, condition, right } => {
             reads(left, at_root, names)
                 && reads(condition, false, names)

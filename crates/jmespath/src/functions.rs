@@ -4,7 +4,7 @@ mod collection;
 mod convert;
 mod ordering;
 
-use crate::error::{EvaluateError, FunctionError};
+use crate::error::{EvaluateError, FunctionError, WrongArity, WrongType};
 use crate::evaluate::Evaluator;
 use crate::host::Suspended;
 use crate::item::{Item, number};
@@ -107,12 +107,12 @@ impl Signature {
         }
         let expected = self.arguments.len();
         if given.len() < expected || (given.len() > expected && !self.variadic) {
-            return Err(EvaluateError::Arity {
+            return Err(EvaluateError::Arity(Box::new(WrongArity {
                 name: name.clone(),
                 expected,
                 given: given.len(),
                 variadic: self.variadic,
-            });
+            })));
         }
         for (index, item) in given.iter().enumerate() {
             let Some(kinds) = self.arguments.get(index).or(self.arguments.last()) else { continue };
@@ -122,12 +122,12 @@ impl Signature {
                 } else {
                     item.to_value()
                 };
-                return Err(EvaluateError::Type {
+                return Err(EvaluateError::Type(Box::new(WrongType {
                     name: name.clone(),
                     index,
                     given,
                     expected: kinds,
-                });
+                })));
             }
         }
         Ok(())

@@ -28,7 +28,7 @@ mod node;
 mod parser;
 mod render;
 
-pub use error::{EvaluateError, FunctionError, ParseError};
+pub use error::{EvaluateError, FunctionError, ParseError, Refusal, WrongArity, WrongType};
 pub use expression::{Expression, Limits, Roots};
 pub use functions::{Argument, Call, Functions, Handler, Kind, Signature};
 pub use host::{CallSite, Host, Offline, Suspended};

@@ -27,12 +27,12 @@ pub(crate) enum Node {
     Not(Box<Self>),
     /// `a == b` and its kin.
     Compare(Comparator, Box<Self>, Box<Self>),
-    /// `left[*].right`, and what follows a flatten or a slice.
+    /// `left[*].right`, and what follows a slice.
     Project { left: Box<Self>, right: Box<Self> },
     /// `left[?condition].right`.
     Filter { left: Box<Self>, condition: Box<Self>, right: Box<Self> },
-    /// `left[]`.
-    Flatten(Box<Self>),
+    /// `left[].right`: the elements of the lists in a list too.
+    Flatten { left: Box<Self>, right: Box<Self> },
     /// `left.*.right`.
     Values { left: Box<Self>, right: Box<Self> },
     /// `[a, b]`.

@@ -446,9 +446,10 @@ impl Parser<'_> {
 
     /// What follows `left[]`.
     fn flatten(&mut self, left: Tree) -> Result<Tree, ParseError> {
-        let left = self.over(Node::Flatten(Box::new(left.node)), left.depth + 1, left.growth)?;
         let right = self.projected(FLATTEN)?;
-        self.project(left, right)
+        let (depth, growth) = (left.depth.max(right.depth) + 1, left.growth + right.growth);
+        let [left, right] = [left, right].map(|t| Box::new(t.node));
+        self.over(Node::Flatten { left, right }, depth, growth)
     }
 
     fn project(&self, left: Tree, right: Tree) -> Result<Tree, ParseError> {

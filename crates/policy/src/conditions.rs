@@ -69,7 +69,6 @@ impl Conditions {
         }
         Ok(Held { holds: true, message: messages.join("; "), decided_by: None })
     }
-
 }
 
 impl AnyAll {

@@ -20,7 +20,7 @@ use crate::{
 };
 use entry::ContextEntry;
 use names::Names;
-use sigward_document::{Frame, Value, View};
+use sigward_document::{Frame, Value};
 use sigward_jmespath::{CallSite, EvaluateError, Expression, Functions, Host, Roots};
 use smol_str::SmolStr;
 use std::{collections::BTreeMap, net::IpAddr};
@@ -139,7 +139,7 @@ impl<'e> Context<'e> {
             now: self.request.now.0.saturating_mul(1_000_000_000),
             seed: self.request.seed ^ self.identity,
         };
-        expression.evaluate(&names, self.functions, &mut host).map_err(unresolved)
+        expression.evaluate(&names, self.functions, &mut host).map_err(|e| unresolved(&e))
     }
 
     /// Evaluates an expression over one value.
@@ -153,7 +153,7 @@ impl<'e> Context<'e> {
             now: self.request.now.0.saturating_mul(1_000_000_000),
             seed: self.request.seed ^ self.identity,
         };
-        expression.evaluate(root, self.functions, &mut host).map_err(unresolved)
+        expression.evaluate(root, self.functions, &mut host).map_err(|e| unresolved(&e))
     }
 
     /// Loads whatever the expression may read.
@@ -228,7 +228,11 @@ impl<'e> Context<'e> {
                     Some(known) => known.clone(),
                     None => request::variable(self.request, self.object)?,
                 };
-                if with_roles { request::with_roles(&plain, self.request, self.facts)? } else { plain }
+                if with_roles {
+                    request::with_roles(&plain, self.request, self.facts)?
+                } else {
+                    plain
+                }
             }
             "images" => self.images()?.variable(),
             "serviceAccountName" => Value::string(request::service_account(self.request).1),
@@ -258,7 +262,7 @@ impl Transform for Context<'_> {
     }
 }
 
-fn unresolved(error: EvaluateError) -> Unresolved {
+fn unresolved(error: &EvaluateError) -> Unresolved {
     if matches!(error, EvaluateError::Suspended) {
         Unresolved::Stopped(Stop::Suspended)
     } else {
@@ -294,10 +298,7 @@ impl Host for Outside<'_> {
             .map_err(|_| sigward_jmespath::Suspended)?;
         Ok(match answer {
             Ok(Some(found)) => {
-                let items = match found.view() {
-                    View::List(items) => items,
-                    _ => &[],
-                };
+                let items = found.as_list().unwrap_or_default();
                 Ok(items.iter().filter_map(|a| a.as_str()?.parse().ok()).collect())
             }
             Ok(None) => Err(format!("lookup {name}: no such host")),
@@ -308,9 +309,10 @@ impl Host for Outside<'_> {
 
 /// FNV-1a over the parts: only spreads random numbers over rules.
 fn hash(parts: [&str; 3]) -> u64 {
-    parts.iter().flat_map(|part| part.bytes().chain([0])).fold(0xcbf2_9ce4_8422_2325, |h, byte| {
-        (h ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    parts
+        .iter()
+        .flat_map(|part| part.bytes().chain([0]))
+        .fold(0xcbf2_9ce4_8422_2325, |h, byte| (h ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// One step of SplitMix64: spreads every bit of the input over the output.

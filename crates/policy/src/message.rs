@@ -17,9 +17,11 @@ use std::collections::BTreeMap;
 
 /// A rule that only pins has pinned.
 pub(crate) const MUTATED_DIGEST: &str = "mutated image digest";
+/// What was verified is not what will be pulled, if the tag moves in between.
+pub(crate) const TAG_CAN_MOVE: &str = "the tag can move after admission: set `mutateDigest: true` \
+    to pin what was verified, or `verifyDigest: true` to demand a digest";
 /// What a keyless attestor comes to.
-pub(crate) const KEYLESS_UNAVAILABLE: &str =
-    "keyless verification is not available in this build";
+pub(crate) const KEYLESS_UNAVAILABLE: &str = "keyless verification is not available in this build";
 /// A mutate rule changed nothing.
 pub(crate) const NO_PATCHES: &str = "no patches applied";
 /// Preconditions did not hold.
@@ -158,7 +160,9 @@ pub(crate) fn mutated(request: &Request, name: &str) -> String {
 /// A mutate rule could not be applied, and its policy says to refuse then.
 pub(crate) fn mutation_failed(policy: &PolicyName, rule: &str, reason: &str) -> String {
     let policy = &policy.name;
-    format!("mutation policy {policy} error: failed to apply policy {policy} rules [{rule}: {reason}]")
+    format!(
+        "mutation policy {policy} error: failed to apply policy {policy} rules [{rule}: {reason}]"
+    )
 }
 
 /// The validating side: no digest.
@@ -222,7 +226,7 @@ pub(crate) fn denial(request: &Request, name: &str, rules: &[RuleOutcome]) -> St
     let tree = Value::map(policies.into_iter().map(|(policy, rules)| (policy, Value::map(rules))));
     let kind = &request.kind.kind;
     let namespace = &request.namespace;
-    let yaml = crate::gap::to_yaml(&tree);
+    let yaml = sigward_document::to_yaml(&tree);
     format!(
         "\n\nresource {kind}/{namespace}/{name} was blocked due to the following policies \n\n{yaml}"
     )

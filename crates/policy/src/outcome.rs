@@ -22,8 +22,6 @@ pub(crate) enum Found<'f> {
     Image(&'f ImageStatus),
     /// The rule could not be evaluated, for a reason of its own.
     Error,
-    /// The rule holds.
-    Pass,
     /// The rule does not apply.
     Skip,
 }
@@ -51,7 +49,7 @@ pub(crate) fn judge(
     let enforced = enforced || rule_type == RuleType::Mutation;
     let error = Judgement { status: Status::Error, blocks: enforced && strict };
     match found {
-        Found::Pass | Found::Image(ImageStatus::Verified | ImageStatus::NotVerified) => {
+        Found::Image(ImageStatus::Verified | ImageStatus::NotVerified) => {
             Judgement { status: Status::Pass, blocks: false }
         }
         Found::Skip => Judgement { status: Status::Skip, blocks: false },
@@ -101,7 +99,12 @@ mod tests {
     use super::*;
     use crate::fact::Cause;
 
-    fn check(kind: Option<CauseKind>, action: FailureAction, policy: FailurePolicy, expected: (Status, bool)) {
+    fn check(
+        kind: Option<CauseKind>,
+        action: FailureAction,
+        policy: FailurePolicy,
+        expected: (Status, bool),
+    ) {
         let status = match kind {
             Some(kind) => ImageStatus::Undetermined(Cause { kind, place: "r".into(), said: None }),
             None => ImageStatus::Refuted,
@@ -114,9 +117,12 @@ mod tests {
     fn the_table_of_outcomes_holds_row_by_row() {
         use FailureAction::{Audit, Enforce};
         use FailurePolicy::{Fail, Ignore};
-        for (action, policy, blocks) in
-            [(Enforce, Fail, true), (Enforce, Ignore, true), (Audit, Fail, false), (Audit, Ignore, false)]
-        {
+        for (action, policy, blocks) in [
+            (Enforce, Fail, true),
+            (Enforce, Ignore, true),
+            (Audit, Fail, false),
+            (Audit, Ignore, false),
+        ] {
             check(None, action, policy, (Status::Fail, blocks));
             for kind in [
                 CauseKind::Denied,

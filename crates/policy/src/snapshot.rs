@@ -2,6 +2,7 @@
 use crate::{
     compile::{Exception, Policy},
     evaluate::envelope,
+    functions,
     matching::{exclusion::Exclusions, kind},
     request::{Request, Selection, Stage},
 };
@@ -47,13 +48,17 @@ impl Snapshot {
                 }
             }
         }
+        let functions = functions::registry_with(functions::ImageDefaults {
+            registry: settings.default_registry.clone(),
+            mutation: settings.default_registry_mutation,
+        });
         Self {
             id,
             policies,
             exceptions,
             exclusions: Exclusions::new(&settings),
             settings,
-            functions: Functions::standard(),
+            functions,
             by_kind,
             any_kind,
         }

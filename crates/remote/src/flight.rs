@@ -1,4 +1,5 @@
 //! Joining: equal questions in flight share one answer, and nobody's leaving stops the work.
+use crate::error::Place;
 use smol_str::SmolStr;
 use std::{
     collections::BTreeMap,
@@ -7,19 +8,62 @@ use std::{
 };
 use tokio::sync::watch;
 
-/// What went wrong so far, for whoever stops waiting before the end.
+/// How far work has come, for whoever stops waiting before its end.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Progress(Arc<Mutex<Option<SmolStr>>>);
+pub(crate) struct Progress(Arc<Mutex<Noted>>);
+
+#[derive(Debug, Default)]
+struct Noted {
+    /// What went wrong, and was tried again.
+    trouble: Option<SmolStr>,
+    /// Whose answer is awaited.
+    waiting: Option<Place>,
+    /// Work that waits for this one: what is noted here is noted there.
+    listeners: Vec<Progress>,
+}
 
 impl Progress {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Noted> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The last trouble.
     pub(crate) fn last(&self) -> Option<SmolStr> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.lock().trouble.clone()
+    }
+
+    /// Whose answer is awaited.
+    pub(crate) fn waiting(&self) -> Option<Place> {
+        self.lock().waiting.clone()
     }
 
     /// Notes trouble that is not the end.
-    pub(crate) fn note(&self, words: SmolStr) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(words);
+    pub(crate) fn note(&self, words: &SmolStr) {
+        let listeners = {
+            let mut noted = self.lock();
+            noted.trouble = Some(words.clone());
+            noted.listeners.clone()
+        };
+        for listener in &listeners {
+            listener.note(words);
+        }
+    }
+
+    /// Notes whose answer is awaited.
+    pub(crate) fn wait_for(&self, place: &Place) {
+        let listeners = {
+            let mut noted = self.lock();
+            noted.waiting = Some(place.clone());
+            noted.listeners.clone()
+        };
+        for listener in &listeners {
+            listener.wait_for(place);
+        }
+    }
+
+    /// Tells larger work of what happens here.
+    pub(crate) fn tell(&self, listener: &Self) {
+        self.lock().listeners.push(listener.clone());
     }
 }
 

@@ -1,6 +1,10 @@
 //! Driving a proof: the prover asks, the registry answers; proofs are remembered, doubts are not.
 use crate::{
-    error::FetchError, flight::Flights, observer::Memory, options::Options, registry::Registry,
+    error::FetchError,
+    flight::{Flights, Progress},
+    observer::Memory,
+    options::Options,
+    registry::Registry,
 };
 use quick_cache::{Weighter, sync::Cache};
 use sigward_oci::{Access, Digest, DigestReference, TagReference};
@@ -10,7 +14,7 @@ use sigward_sigstore::{
     requirement::{Attestor, Requirement, Shows, Timestamp},
     verified::{Proof, Verified},
 };
-use smol_str::SmolStr;
+use smol_str::{SmolStr, ToSmolStr};
 use std::{
     fmt,
     sync::Arc,
@@ -68,6 +72,18 @@ async fn drive(
 fn undetermined(kind: CauseKind, place: &str, said: &'static str) -> Proof {
     let said = Some(SmolStr::new_static(said));
     Proof::undetermined(Cause { kind, place: place.into(), said })
+}
+
+/// The caller's time is over; it is told what was being waited for, and what went wrong before.
+fn overdue(image: &DigestReference, progress: &Progress) -> Proof {
+    let place =
+        progress.waiting().map_or_else(|| image.repository.clone(), |place| place.to_smolstr());
+    let said = progress.last().unwrap_or_else(|| {
+        SmolStr::new_static(
+            "no answer yet; verification goes on, and the next try may find it done",
+        )
+    });
+    Proof::undetermined(Cause { kind: CauseKind::Deadline, place, said: Some(said) })
 }
 
 /// A leaf that was proved, and where. The place of its signatures is part of the key, so that a
@@ -222,25 +238,20 @@ impl Registry {
         now: Timestamp,
     ) -> Proof {
         let question = (image.clone(), Arc::clone(requirement), access.clone());
-        let (arrival, joined) = self.inner.proofs.flights.join(question, |_| {
-            let registry = Self::clone(self).without_deadline();
+        let (arrival, joined) = self.inner.proofs.flights.join(question, |progress| {
+            let registry = self.detached(progress);
             let (image, requirement, access) =
                 (image.clone(), Arc::clone(requirement), access.clone());
             async move { registry.prove_alone(&image, &requirement, access, now).await }
         });
         self.inner.exchange.observer.memory(Memory::Flight, joined);
         let place = image.repository.as_str();
+        let progress = arrival.progress();
         let answer = match self.patience() {
             None => arrival.wait().await,
             Some(patience) => match tokio::time::timeout(patience, arrival.wait()).await {
                 Ok(answer) => answer,
-                Err(_) => {
-                    return undetermined(
-                        CauseKind::Deadline,
-                        place,
-                        "verification goes on; the next try may find it done",
-                    );
-                }
+                Err(_) => return overdue(image, &progress),
             },
         };
         answer.unwrap_or_else(|| {

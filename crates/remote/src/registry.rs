@@ -7,7 +7,7 @@ mod push;
 mod referrers;
 
 use crate::{
-    credentials::Credentials,
+    credentials::{Credentials, Programs},
     error::{FetchError, Malformed, Place, Unreachable},
     flight::{Flights, Progress},
     observer::{Memory, Observer},
@@ -39,6 +39,8 @@ use std::{
 pub struct Registry {
     pub(crate) inner: Arc<Inner>,
     deadline: Option<Instant>,
+    /// The larger work that this clone's questions are part of.
+    part_of: Option<Progress>,
 }
 
 type Answers<K, V> = Flights<K, Result<V, FetchError>>;
@@ -49,6 +51,7 @@ pub(crate) struct Inner {
     pub(crate) exchange: Arc<Exchange>,
     tokens: Arc<Tokens>,
     credentials: Arc<dyn Credentials>,
+    programs: Arc<Programs>,
     content: Content,
     tags: Answers<(TagReference, Access), Option<Digest>>,
     manifests: Answers<(TagReference, Access), Option<Fetched>>,
@@ -90,6 +93,7 @@ impl Registry {
             exchange: Arc::new(exchange),
             tokens: Arc::default(),
             credentials,
+            programs: Arc::default(),
             content: Content::new(options.cache_bytes),
             tags: Flights::default(),
             manifests: Flights::default(),
@@ -98,18 +102,18 @@ impl Registry {
             fallback_writers: push::Writers::default(),
             proofs: Proofs::new(&options),
         };
-        Ok(Self { inner: Arc::new(inner), deadline: None })
+        Ok(Self { inner: Arc::new(inner), deadline: None, part_of: None })
     }
 
     /// The same client for a caller who waits until `deadline` only. Work that was started goes on
     /// behind it, for at most [`crate::Times::work`].
     pub fn until(&self, deadline: Instant) -> Self {
-        Self { inner: Arc::clone(&self.inner), deadline: Some(deadline) }
+        Self { deadline: Some(deadline), ..self.clone() }
     }
 
-    /// The same client for work that nobody need wait for.
-    pub(crate) fn without_deadline(self) -> Self {
-        Self { deadline: None, ..self }
+    /// The same client for detached work that nobody need wait for.
+    pub(crate) fn detached(&self, progress: Progress) -> Self {
+        Self { deadline: None, part_of: Some(progress), ..self.clone() }
     }
 
     /// Until when detached work may go on.
@@ -144,6 +148,9 @@ impl Registry {
         let (arrival, joined) = flights.join(key, work);
         self.inner.exchange.observer.memory(Memory::Flight, joined);
         let progress = arrival.progress();
+        if let Some(larger) = &self.part_of {
+            progress.tell(larger);
+        }
         let answer = match self.patience() {
             None => arrival.wait().await,
             Some(patience) => match tokio::time::timeout(patience, arrival.wait()).await {

@@ -49,6 +49,18 @@ impl Certificates {
         }
         let key = PrivateKeyDer::from_pem_slice(key)
             .map_err(|source| CertificateError::Pem { part: "private key", source })?;
+        self.replace_der(chain, key)
+    }
+
+    /// Puts a new pair in place, leaf first.
+    ///
+    /// # Errors
+    /// The pair is not usable; the one in place stays.
+    pub fn replace_der(
+        &self,
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+    ) -> Result<(), CertificateError> {
         let certified = CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())
             .map_err(CertificateError::Unusable)?;
         self.current.store(Some(Arc::new(certified)));

@@ -1,6 +1,8 @@
 //! Which command line is this: `sigward`, or the name it was called by.
+pub(crate) mod apply;
 mod completion;
 pub(crate) mod cosign;
+pub(crate) mod serve;
 
 use crate::exit_code;
 use clap::{Command, CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -18,8 +20,34 @@ struct Sigward {
 
 #[derive(Debug, Subcommand)]
 enum Commands {
+    /// Serve the admission webhook, in front of a cluster or from files.
+    Serve(Box<serve::Serve>),
+    /// Apply policies to resources, without a cluster.
+    Apply(apply::Apply),
+    /// Watch the whole story on this machine: keys, a registry, a policy, refusals and admissions.
+    #[cfg(feature = "quickstart")]
+    Quickstart(crate::quickstart::Quickstart),
     #[command(flatten)]
     Cosign(cosign::Commands),
+}
+
+/// Kyverno's command line, when called by its name.
+#[derive(Debug, Parser)]
+#[command(
+    name = "kyverno",
+    version,
+    about = "Kubernetes native policy management",
+    arg_required_else_help = true
+)]
+struct Kyverno {
+    #[command(subcommand)]
+    command: KyvernoCommands,
+}
+
+#[derive(Debug, Subcommand)]
+enum KyvernoCommands {
+    /// Apply policies to resources, without a cluster.
+    Apply(apply::Apply),
 }
 
 /// Runs the command line; every path out of here is an exit code.
@@ -27,6 +55,7 @@ pub(crate) fn run(args: Vec<OsString>) -> ExitCode {
     let called = args.first().map(Path::new).and_then(Path::file_stem).unwrap_or_default();
     match called.to_str() {
         Some("cosign") => cosign::run(args),
+        Some("kyverno" | "kubectl-kyverno") => kyverno(args),
         _ => sigward(args),
     }
 }
@@ -45,6 +74,10 @@ fn sigward(args: Vec<OsString>) -> ExitCode {
         Err(error) => return usage(&error),
     };
     match command {
+        Commands::Serve(serve) => report(serve.run()),
+        Commands::Apply(apply) => apply.run(),
+        #[cfg(feature = "quickstart")]
+        Commands::Quickstart(quickstart) => quickstart.run(),
         Commands::Cosign(command) => cosign::run_parsed(&matches, &global, command),
     }
 }
@@ -58,6 +91,24 @@ pub(crate) fn command() -> Command {
             _ => cosign::with_environment(subcommand),
         }
     })
+}
+
+fn kyverno(args: Vec<OsString>) -> ExitCode {
+    match Kyverno::try_parse_from(args) {
+        Ok(Kyverno { command: KyvernoCommands::Apply(apply) }) => apply.run(),
+        Err(error) => usage(&error),
+    }
+}
+
+/// One line for each level of an error, then exit code 1.
+fn report(result: Result<(), cosign::Failure>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::from(exit_code::SUCCESS),
+        Err(cosign::Failure { message, code }) => {
+            let _closed = writeln!(std::io::stderr(), "Error: {message}");
+            ExitCode::from(code)
+        }
+    }
 }
 
 /// Help is an answer (0, standard output); a wrong command line is an error (1, standard error), as with the peers.

@@ -1,6 +1,13 @@
 //! Parse, run, exit code: nothing else happens here.
 mod cli;
 mod exit_code;
+mod in_cluster;
+mod observe;
+#[cfg(feature = "quickstart")]
+mod quickstart;
+mod shelf;
+mod sources;
+mod standalone;
 
 use std::process::ExitCode;
 

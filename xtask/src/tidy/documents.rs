@@ -1,6 +1,8 @@
 //! Checks on the project's documents: what they name must exist.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::path::Path;
 
 use crate::workspace::{Package, SourceFile, root};
 
@@ -15,8 +17,14 @@ pub(super) fn check(
         found.extend(missing_paths(map, |path| root().join(path).exists()));
         found.extend(unnamed_crates(map, packages));
     }
-    if let Some(readme) = find("README.md") {
-        found.extend(missing_links(readme, |path| root().join(path).exists()));
+    for document in
+        files.iter().filter(|file| Path::new(&file.path).extension() == Some(OsStr::new("md")))
+    {
+        let folder = Path::new(&document.path)
+            .parent()
+            .map(|folder| root().join(folder))
+            .unwrap_or_default();
+        found.extend(missing_links(document, |target| folder.join(target).exists()));
     }
     if let Some(ledger) = find("COMPAT.md") {
         found.extend(unproved_rows(ledger, tests));

@@ -70,7 +70,11 @@ impl SecretNames {
 ///
 /// # Errors
 /// The API server refuses or cannot be reached; the next pass tries again.
-pub async fn reconcile(client: &Client, names: &SecretNames, demand: &Demand<'_>) -> Result<bool, StoreError> {
+pub async fn reconcile(
+    client: &Client,
+    names: &SecretNames,
+    demand: &Demand<'_>,
+) -> Result<bool, StoreError> {
     let api = api(client, &secrets(), &names.namespace);
     let write = |name: &str| {
         let name = name.to_owned();
@@ -78,11 +82,14 @@ pub async fn reconcile(client: &Client, names: &SecretNames, demand: &Demand<'_>
     };
     let ca = api.get_opt(&names.ca).await.map_err(write(&names.ca))?;
     let leaf = api.get_opt(&names.pair).await.map_err(write(&names.pair))?;
-    let (ca_pair, leaf_pair) =
-        (ca.as_ref().and_then(|ca| pair_of(ca.tree())), leaf.as_ref().and_then(|leaf| pair_of(leaf.tree())));
+    let (ca_pair, leaf_pair) = (
+        ca.as_ref().and_then(|ca| pair_of(ca.tree())),
+        leaf.as_ref().and_then(|leaf| pair_of(leaf.tree())),
+    );
     let renewal = renew(demand, ca_pair.as_ref(), leaf_pair.as_ref())?;
     let changed = renewal.ca.is_some() || renewal.leaf.is_some();
-    for (name, stored, pair) in [(&names.ca, &ca, &renewal.ca), (&names.pair, &leaf, &renewal.leaf)] {
+    for (name, stored, pair) in [(&names.ca, &ca, &renewal.ca), (&names.pair, &leaf, &renewal.leaf)]
+    {
         let Some(pair) = pair else { continue };
         let object = secret(&names.namespace, name, stored.as_ref(), pair).map_err(write(name))?;
         let params = PostParams::default();

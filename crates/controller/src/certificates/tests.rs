@@ -72,7 +72,8 @@ fn a_renewed_ca_keeps_the_old_one_beside_it() {
     let bundle = read_chain(&renewal.ca.unwrap().certificates).unwrap();
     assert_eq!(bundle.len(), 2);
     assert_eq!(bundle.get(1), read_chain(&ca.certificates).unwrap().first());
-    let subjects: BTreeSet<String> = bundle.iter().map(|one| parse(one).unwrap().subject().to_string()).collect();
+    let subjects: BTreeSet<String> =
+        bundle.iter().map(|one| parse(one).unwrap().subject().to_string()).collect();
     assert_eq!(subjects.len(), 2, "two CAs with one name: {subjects:?}");
     // Expired: it is left out.
     let renewal = renew(&demand(NOW + 400 * DAY, &names()), Some(&ca), None).unwrap();

@@ -19,13 +19,16 @@ fn cluster(
             tokio::time::sleep(Duration::from_millis(20)).await;
             let (status, body) = answer(&format!("{path}{}", String::from_utf8_lossy(&sent)));
             Ok::<_, std::convert::Infallible>(
-                Response::builder().status(status).header("retry-after", "7").body(Body::from(body.into_bytes())).unwrap(),
+                Response::builder()
+                    .status(status)
+                    .header("retry-after", "7")
+                    .body(Body::from(body.into_bytes()))
+                    .unwrap(),
             )
         }
     });
-    let read_key: KeyReader = Arc::new(|pem| {
-        Fact::Document(Ok(Some(Value::string(std::str::from_utf8(pem).unwrap()))))
-    });
+    let read_key: KeyReader =
+        Arc::new(|pem| Fact::Document(Ok(Some(Value::string(std::str::from_utf8(pem).unwrap())))));
     let client = Client::new(service, "default");
     let discovery = Arc::new(ArcSwap::from_pointee(Discovery::default()));
     (Arc::new(Cluster::new(client, Shared::default(), discovery, read_key, limits)), count)
@@ -46,7 +49,10 @@ fn get(url: &str) -> Fetch {
 
 /// The kind of the cause when every request is answered with this status.
 async fn check(status: u16, expected: Result<bool, CauseKind>) {
-    let (cluster, _) = cluster(move |_| (status, r#"{"kind":"Status","message":"why"}"#.to_owned()), Limits::default());
+    let (cluster, _) = cluster(
+        move |_| (status, r#"{"kind":"Status","message":"why"}"#.to_owned()),
+        Limits::default(),
+    );
     let answer = document(&cluster, get("/version")).await;
     match (answer, expected) {
         (Ok(found), Ok(there)) => assert_eq!(found.is_some(), there, "{status}"),
@@ -76,7 +82,10 @@ async fn equal_questions_in_flight_share_one_answer_and_later_ones_ask_anew() {
     let first = cluster.fetch(Fetch::Namespace("ns".into()));
     let second = cluster.fetch(Fetch::Namespace("ns".into()));
     let (first, second) = tokio::join!(first, second);
-    assert!(matches!((first.1, second.1), (Fact::Document(Ok(Some(_))), Fact::Document(Ok(Some(_))))));
+    assert!(matches!(
+        (first.1, second.1),
+        (Fact::Document(Ok(Some(_))), Fact::Document(Ok(Some(_))))
+    ));
     assert_eq!(count.load(Ordering::SeqCst), 1);
     document(&cluster, Fetch::Namespace("ns".into())).await.unwrap();
     assert_eq!(count.load(Ordering::SeqCst), 2);
@@ -93,8 +102,15 @@ async fn dropping_an_answer_does_not_stop_the_work() {
 
 #[tokio::test]
 async fn a_post_is_asked_once_for_each_who_asks() {
-    let (cluster, count) = cluster(|asked| (200, json!({ "asked": asked }).to_string()), Limits::default());
-    let post = || Fetch::Call(Arc::new(Call { post: true, url: "/apis/x".into(), body: Some("{\"a\":1}".into()) }));
+    let (cluster, count) =
+        cluster(|asked| (200, json!({ "asked": asked }).to_string()), Limits::default());
+    let post = || {
+        Fetch::Call(Arc::new(Call {
+            post: true,
+            url: "/apis/x".into(),
+            body: Some("{\"a\":1}".into()),
+        }))
+    };
     let (first, _second) = tokio::join!(document(&cluster, post()), document(&cluster, post()));
     assert_eq!(first.unwrap().unwrap().str_at(&["asked"]), Some("/apis/x{\"a\":1}"));
     assert_eq!(count.load(Ordering::SeqCst), 2);
@@ -120,14 +136,19 @@ async fn a_slow_answer_is_a_cause() {
 async fn only_the_api_server_is_called() {
     let (cluster, count) = cluster(|_| (200, "{}".to_owned()), Limits::default());
     for url in ["https://example.test/", "//example.test/", "example.test", "/a\r\nb: c"] {
-        assert_eq!(document(&cluster, get(url)).await.unwrap_err().kind, CauseKind::Forbidden, "{url:?}");
+        assert_eq!(
+            document(&cluster, get(url)).await.unwrap_err().kind,
+            CauseKind::Forbidden,
+            "{url:?}"
+        );
     }
     assert_eq!(count.load(Ordering::SeqCst), 0);
 }
 
 #[tokio::test]
 async fn a_key_is_read_from_the_member_cosign_pub() {
-    let secret = json!({ "data": { "cosign.pub": STANDARD.encode("PEM"), "other": "eA==" } }).to_string();
+    let secret =
+        json!({ "data": { "cosign.pub": STANDARD.encode("PEM"), "other": "eA==" } }).to_string();
     let none = json!({ "data": { "other": "eA==" } }).to_string();
     let answer = move |path: &str| match path {
         "/api/v1/namespaces/ns/secrets/key" => (200, secret.clone()),
@@ -135,7 +156,8 @@ async fn a_key_is_read_from_the_member_cosign_pub() {
         _ => (404, String::new()),
     };
     let (cluster, _) = cluster(answer, Limits::default());
-    let ask = |reference: &str| document(&cluster, Fetch::PublicKey { reference: reference.into() });
+    let ask =
+        |reference: &str| document(&cluster, Fetch::PublicKey { reference: reference.into() });
     assert_eq!(ask("k8s://ns/key").await.unwrap(), Some(Value::string("PEM")));
     assert_eq!(ask("k8s://ns/absent").await.unwrap(), None);
     assert_eq!(ask("k8s://ns/other").await.unwrap_err().kind, CauseKind::Malformed);
@@ -147,8 +169,10 @@ async fn a_key_is_read_from_the_member_cosign_pub() {
 async fn what_is_known_is_answered_without_asking() {
     let (cluster, count) = cluster(|_| (500, String::new()), Limits::default());
     let config_map = sigward_document::parse_json(br#"{"data":{"a":"b"}}"#).unwrap();
-    let reference =
-        crate::index::Reference { kind: crate::index::ObjectKind::ConfigMap, key: Key::new("ns", "map") };
+    let reference = crate::index::Reference {
+        kind: crate::index::ObjectKind::ConfigMap,
+        key: Key::new("ns", "map"),
+    };
     cluster.known.write().follow(reference, Some(config_map));
     let name = ObjectName {
         api_version: "v1".into(),

@@ -22,7 +22,9 @@ fn check(outcome: RuleOutcome, success_events: bool, expected: &[(&str, Reason, 
     let events = of_decision(&decided(request(), vec![outcome]), &policies(), success_events);
     let found: Vec<_> = events
         .iter()
-        .map(|event| (event.regarding.kind.as_str(), event.reason, event.action, event.note.as_str()))
+        .map(|event| {
+            (event.regarding.kind.as_str(), event.reason, event.action, event.note.as_str())
+        })
         .collect();
     assert_eq!(found, expected);
 }
@@ -77,7 +79,8 @@ fn success_is_told_only_when_it_is_asked_for() {
 fn an_exception_is_told() {
     let mut outcome = rule(Status::Skip, false, "");
     outcome.exceptions = vec!["ns/except".into()];
-    let note = "resource Pod/ns/web was skipped from rule check-image due to policy exceptions ns/except";
+    let note =
+        "resource Pod/ns/web was skipped from rule check-image due to policy exceptions ns/except";
     check(outcome, false, &[("ClusterPolicy", Reason::PolicySkipped, "Resource Passed", note)]);
 }
 
@@ -85,8 +88,10 @@ fn an_exception_is_told() {
 fn nameless_resources_are_not_told() {
     let mut request = request();
     request.name = "".into();
-    request.object = sigward_policy::request::Lazy::from_json(br#"{"metadata":{"generateName":"web-"}}"#);
-    let events = of_decision(&decided(request, vec![rule(Status::Fail, true, "no")]), &policies(), true);
+    request.object =
+        sigward_policy::request::Lazy::from_json(br#"{"metadata":{"generateName":"web-"}}"#);
+    let events =
+        of_decision(&decided(request, vec![rule(Status::Fail, true, "no")]), &policies(), true);
     assert_eq!(events, []);
 }
 
@@ -94,13 +99,17 @@ fn nameless_resources_are_not_told() {
 fn a_dry_run_leaves_no_events() {
     let mut request = request();
     request.dry_run = true;
-    assert_eq!(of_decision(&decided(request, vec![rule(Status::Fail, true, "no")]), &policies(), true), []);
+    assert_eq!(
+        of_decision(&decided(request, vec![rule(Status::Fail, true, "no")]), &policies(), true),
+        []
+    );
 }
 
 #[test]
 fn a_full_queue_drops_and_counts() {
     let dropped = Counter::default();
-    let (queue, _receiver) = Queue::new(1, BTreeSet::from([Reason::PolicyApplied]), dropped.clone());
+    let (queue, _receiver) =
+        Queue::new(1, BTreeSet::from([Reason::PolicyApplied]), dropped.clone());
     let event = |reason| Event {
         regarding: Subject::default(),
         related: None,

@@ -28,7 +28,10 @@ impl Known {
             Watched::OwnSecret => self.own_secrets.keys().cloned().collect(),
             Watched::RoleBinding => self.roles.keys(true),
             Watched::ClusterRoleBinding => self.roles.keys(false),
-            Watched::ClusterPolicy | Watched::Policy | Watched::PolicyException | Watched::Configuration => Vec::new(),
+            Watched::ClusterPolicy
+            | Watched::Policy
+            | Watched::PolicyException
+            | Watched::Configuration => Vec::new(),
         }
     }
 
@@ -41,7 +44,10 @@ impl Known {
                 self.own_secrets.insert(key, tree);
             }
             Watched::RoleBinding | Watched::ClusterRoleBinding => self.roles.apply(key, &tree),
-            Watched::ClusterPolicy | Watched::Policy | Watched::PolicyException | Watched::Configuration => {}
+            Watched::ClusterPolicy
+            | Watched::Policy
+            | Watched::PolicyException
+            | Watched::Configuration => {}
         }
     }
 
@@ -54,7 +60,10 @@ impl Known {
                 self.own_secrets.remove(key);
             }
             Watched::RoleBinding | Watched::ClusterRoleBinding => self.roles.delete(key),
-            Watched::ClusterPolicy | Watched::Policy | Watched::PolicyException | Watched::Configuration => {}
+            Watched::ClusterPolicy
+            | Watched::Policy
+            | Watched::PolicyException
+            | Watched::Configuration => {}
         }
     }
 
@@ -69,8 +78,9 @@ impl Known {
 
     /// The roles of a user; `None` before all bindings were listed.
     pub fn roles(&self, username: &str, groups: &[SmolStr]) -> Option<Value> {
-        let complete =
-            [Watched::RoleBinding, Watched::ClusterRoleBinding].iter().all(|kind| self.complete.contains(kind));
+        let complete = [Watched::RoleBinding, Watched::ClusterRoleBinding]
+            .iter()
+            .all(|kind| self.complete.contains(kind));
         complete.then(|| self.roles.of(username, groups))
     }
 

@@ -37,7 +37,13 @@ pub fn of(policy: &Value, settings: &Settings) -> BTreeSet<Reference> {
     found
 }
 
-fn visit(value: &Value, namespace: &str, settings: &Settings, depth: usize, found: &mut BTreeSet<Reference>) {
+fn visit(
+    value: &Value,
+    namespace: &str,
+    settings: &Settings,
+    depth: usize,
+    found: &mut BTreeSet<Reference>,
+) {
     if depth == 0 || found.len() >= MAX_REFERENCES {
         return;
     }
@@ -65,13 +71,22 @@ fn visit(value: &Value, namespace: &str, settings: &Settings, depth: usize, foun
                         let own = if namespace.is_empty() { "default" } else { namespace };
                         add(
                             ObjectKind::ConfigMap,
-                            member.str_at(&["namespace"]).filter(|namespace| !namespace.is_empty()).unwrap_or(own),
+                            member
+                                .str_at(&["namespace"])
+                                .filter(|namespace| !namespace.is_empty())
+                                .unwrap_or(own),
                             member.str_at(&["name"]).unwrap_or_default(),
                         );
                     }
                     ("imageRegistryCredentials", View::Map(credentials)) => {
-                        for secret in credentials.get("secrets").and_then(Value::as_list).unwrap_or_default() {
-                            add(ObjectKind::Secret, &settings.own_namespace, secret.as_str().unwrap_or_default());
+                        for secret in
+                            credentials.get("secrets").and_then(Value::as_list).unwrap_or_default()
+                        {
+                            add(
+                                ObjectKind::Secret,
+                                &settings.own_namespace,
+                                secret.as_str().unwrap_or_default(),
+                            );
                         }
                     }
                     ("publicKeys" | "key", View::String(text)) => {
@@ -102,7 +117,10 @@ mod tests {
         let found: Vec<Reference> = of(&policy, &Settings::default()).into_iter().collect();
         let expected: Vec<Reference> = expected
             .iter()
-            .map(|(kind, namespace, name)| Reference { kind: *kind, key: Key::new(namespace, name) })
+            .map(|(kind, namespace, name)| Reference {
+                kind: *kind,
+                key: Key::new(namespace, name),
+            })
             .collect();
         assert_eq!(found, expected);
     }

@@ -37,9 +37,9 @@ impl Roles {
                 let name = binding.str_at(&["roleRef", "name"]).unwrap_or_default();
                 Role::InNamespace(format!("{}:{name}", key.namespace).into())
             }
-            Some("ClusterRole") => {
-                Role::Cluster(SmolStr::new(binding.str_at(&["roleRef", "name"]).unwrap_or_default()))
-            }
+            Some("ClusterRole") => Role::Cluster(SmolStr::new(
+                binding.str_at(&["roleRef", "name"]).unwrap_or_default(),
+            )),
             _ => return,
         };
         let subjects = binding.at_path(&["subjects"]).and_then(Value::as_list).unwrap_or_default();
@@ -60,7 +60,12 @@ impl Roles {
             })
             .collect();
         for (subject, role) in &given {
-            *self.by_subject.entry(subject.clone()).or_default().entry(role.clone()).or_default() += 1;
+            *self
+                .by_subject
+                .entry(subject.clone())
+                .or_default()
+                .entry(role.clone())
+                .or_default() += 1;
         }
         self.bindings.insert(key, given);
     }
@@ -88,7 +93,8 @@ impl Roles {
 
     /// `{roles: [namespace:name…], clusterRoles: [name…]}` of a user with these groups, sorted.
     pub fn of(&self, username: &str, groups: &[SmolStr]) -> Value {
-        let subjects = std::iter::once(Subject::User(username.into())).chain(groups.iter().cloned().map(Subject::Group));
+        let subjects = std::iter::once(Subject::User(username.into()))
+            .chain(groups.iter().cloned().map(Subject::Group));
         let mut roles = BTreeSet::new();
         let mut cluster_roles = BTreeSet::new();
         for subject in subjects {
@@ -99,8 +105,12 @@ impl Roles {
                 };
             }
         }
-        let list = |names: BTreeSet<SmolStr>| Value::list(names.iter().map(|name| Value::string(name)));
-        Value::map([(SmolStr::new_static("roles"), list(roles)), (SmolStr::new_static("clusterRoles"), list(cluster_roles))])
+        let list =
+            |names: BTreeSet<SmolStr>| Value::list(names.iter().map(|name| Value::string(name)));
+        Value::map([
+            (SmolStr::new_static("roles"), list(roles)),
+            (SmolStr::new_static("clusterRoles"), list(cluster_roles)),
+        ])
     }
 }
 
@@ -135,14 +145,26 @@ mod tests {
             Key::new("", "d"),
             &tree(&json!({ "roleRef": { "kind": "ClusterRole", "name": "admin" }, "subjects": [{ "kind": "User", "name": "ann" }] })),
         );
-        check(&roles, "ann", &["g"], &json!({ "roles": ["ns:edit"], "clusterRoles": ["admin", "view"] }));
-        check(&roles, "system:serviceaccount:ns:bot", &[], &json!({ "roles": ["ns:edit"], "clusterRoles": [] }));
+        check(
+            &roles,
+            "ann",
+            &["g"],
+            &json!({ "roles": ["ns:edit"], "clusterRoles": ["admin", "view"] }),
+        );
+        check(
+            &roles,
+            "system:serviceaccount:ns:bot",
+            &[],
+            &json!({ "roles": ["ns:edit"], "clusterRoles": [] }),
+        );
         check(&roles, "bob", &[], &json!({ "roles": [], "clusterRoles": [] }));
     }
 
     #[test]
     fn what_two_bindings_give_is_kept_until_both_are_gone() {
-        let binding = tree(&json!({ "roleRef": { "kind": "ClusterRole", "name": "r" }, "subjects": [{ "kind": "User", "name": "u" }] }));
+        let binding = tree(
+            &json!({ "roleRef": { "kind": "ClusterRole", "name": "r" }, "subjects": [{ "kind": "User", "name": "u" }] }),
+        );
         let mut roles = Roles::default();
         roles.apply(Key::new("", "one"), &binding);
         roles.apply(Key::new("", "two"), &binding);

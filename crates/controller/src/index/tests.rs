@@ -45,7 +45,9 @@ fn there_is_no_snapshot_before_everything_was_listed_once() {
 #[test]
 fn a_list_takes_away_what_is_not_in_it() {
     let mut index = synced(&[policy("a", ""), policy("b", "")]);
-    let names = |index: &Index| index.policies().keys().map(|name| name.name.to_string()).collect::<Vec<_>>();
+    let names = |index: &Index| {
+        index.policies().keys().map(|name| name.name.to_string()).collect::<Vec<_>>()
+    };
     assert_eq!(names(&index), ["a", "b"]);
     index.take(Watched::ClusterPolicy, Event::Init);
     index.take(Watched::ClusterPolicy, Event::InitApply(object(&policy("b", ""))));
@@ -62,9 +64,12 @@ fn a_status_alone_changes_nothing() {
     touched["status"] = json!({ "ready": true });
     touched["metadata"]["resourceVersion"] = "2".into();
     let changed = index.take(Watched::ClusterPolicy, Event::Apply(object(&touched)));
-    assert_eq!(changed, Changed::default());
+    assert_eq!(changed, Changed { documents: true, ..Changed::default() });
     let name = PolicyName { namespace: "".into(), name: "a".into() };
-    assert!(index.policies()[&name].document.at_path(&["status", "ready"]).is_some(), "the newest form is kept");
+    assert!(
+        index.policies()[&name].document.at_path(&["status", "ready"]).is_some(),
+        "the newest form is kept"
+    );
     assert!(index.take(Watched::ClusterPolicy, Event::Apply(object(&policy("a", "x")))).snapshot);
 }
 
@@ -87,7 +92,10 @@ fn namespaces_and_own_secrets_are_known_at_once() {
     index.take(Watched::Namespace, Event::Apply(object(&namespace)));
     index.take(Watched::OwnSecret, Event::Apply(object(&secret)));
     let shared = index.known().clone();
-    assert_eq!(shared.read().namespace("ns").unwrap().str_at(&["metadata", "labels", "a"]), Some("b"));
+    assert_eq!(
+        shared.read().namespace("ns").unwrap().str_at(&["metadata", "labels", "a"]),
+        Some("b")
+    );
     assert!(shared.read().namespace("other").is_none());
     assert!(shared.read().secret(&Key::new("kyverno", "s")).is_some());
     index.take(Watched::Namespace, Event::Delete(object(&namespace)));

@@ -12,7 +12,8 @@ fn now() -> SystemTime {
 }
 
 fn policies(annotations: &Json) -> Policies {
-    let document = json!({ "metadata": { "name": "signed", "uid": "p-1", "annotations": annotations } });
+    let document =
+        json!({ "metadata": { "name": "signed", "uid": "p-1", "annotations": annotations } });
     let stored = StoredPolicy {
         document: sigward_document::parse_json(document.to_string().as_bytes()).unwrap(),
         compiled: None,
@@ -23,7 +24,11 @@ fn policies(annotations: &Json) -> Policies {
 }
 
 /// The report of one outcome; `None` when nothing is reported.
-fn report(request: sigward_policy::request::Request, outcome: RuleOutcome, policies: &Policies) -> Option<Json> {
+fn report(
+    request: sigward_policy::request::Request,
+    outcome: RuleOutcome,
+    policies: &Policies,
+) -> Option<Json> {
     let mut batch = Batch::new(Selection::default(), Counter::default());
     batch.take(&decided(request, vec![outcome]), policies, now());
     let waiting = batch.drain().pop()?;
@@ -33,7 +38,9 @@ fn report(request: sigward_policy::request::Request, outcome: RuleOutcome, polic
 
 #[test]
 fn an_admitted_pod_gets_a_report() {
-    let policies = policies(&json!({ "policies.kyverno.io/category": "c", "policies.kyverno.io/severity": "high" }));
+    let policies = policies(
+        &json!({ "policies.kyverno.io/category": "c", "policies.kyverno.io/severity": "high" }),
+    );
     let report = report(request(), rule(Status::Pass, false, "image verified"), &policies).unwrap();
     assert_eq!(
         report,
@@ -68,7 +75,10 @@ fn refused_and_passing_requests_leave_no_report() {
     assert!(with(|request| request.dry_run = true).is_none(), "dry run");
     assert!(with(|request| request.operation = Operation::Delete).is_none(), "removal");
     assert!(with(|request| request.sub_resource = "status".into()).is_none(), "subresource");
-    assert!(with(|request| request.object = sigward_policy::request::Lazy::empty()).is_none(), "no UID");
+    assert!(
+        with(|request| request.object = sigward_policy::request::Lazy::empty()).is_none(),
+        "no UID"
+    );
     assert!(with(|_| {}).is_some());
 }
 
@@ -90,7 +100,10 @@ fn report_properties_rewrite_the_message() {
     ];
     let report = report(request(), outcome, &policies(&json!({}))).unwrap();
     assert_eq!(report["results"][0]["message"], "own");
-    assert_eq!(report["results"][0]["properties"], json!({ "process": "background scan", "team": "a" }));
+    assert_eq!(
+        report["results"][0]["properties"],
+        json!({ "process": "background scan", "team": "a" })
+    );
 }
 
 #[test]
@@ -100,9 +113,7 @@ fn the_newest_result_wins_and_what_is_gone_is_left_out() {
     batch.take(&decided(request(), vec![rule(Status::Pass, false, "new")]), &policies, now());
     let waiting = batch.drain().pop().unwrap();
     let stored = |seconds: i64| {
-        let result = |policy: &str, message: &str| {
-            json!({ "policy": policy, "rule": "check-image", "message": message, "timestamp": { "seconds": seconds, "nanos": 0 } })
-        };
+        let result = |policy: &str, message: &str| json!({ "policy": policy, "rule": "check-image", "message": message, "timestamp": { "seconds": seconds, "nanos": 0 } });
         json!({ "results": [result("signed", "stored"), result("gone", "x")] })
     };
     let messages = |stored: &Json| -> Vec<String> {
@@ -115,12 +126,17 @@ fn the_newest_result_wins_and_what_is_gone_is_left_out() {
 #[test]
 fn a_full_batch_drops_and_counts() {
     let dropped = Counter::default();
-    let mut batch = Batch::new(Selection { max_waiting: 1, ..Selection::default() }, dropped.clone());
+    let mut batch =
+        Batch::new(Selection { max_waiting: 1, ..Selection::default() }, dropped.clone());
     for uid in ["a", "b", "a"] {
         let mut request = request();
         let pod = json!({ "metadata": { "name": "web", "uid": uid } }).to_string();
         request.object = sigward_policy::request::Lazy::from_json(pod.as_bytes());
-        batch.take(&decided(request, vec![rule(Status::Pass, false, "")]), &policies(&json!({})), now());
+        batch.take(
+            &decided(request, vec![rule(Status::Pass, false, "")]),
+            &policies(&json!({})),
+            now(),
+        );
     }
     assert_eq!(dropped.get(), 1);
     assert_eq!(batch.drain().len(), 1);

@@ -11,8 +11,11 @@ use kube::{
 use serde_json::Value as Json;
 
 fn api_of(client: &Client, validating: bool) -> Api<Object> {
-    let resource =
-        if validating { validating_webhook_configurations() } else { mutating_webhook_configurations() };
+    let resource = if validating {
+        validating_webhook_configurations()
+    } else {
+        mutating_webhook_configurations()
+    };
     api(client, &resource, "")
 }
 
@@ -29,7 +32,10 @@ pub struct Applied {
 ///
 /// # Errors
 /// The API server refuses or cannot be reached; the next pass tries again.
-pub async fn apply(client: &Client, wanted: &[WebhookConfiguration]) -> Result<Applied, kube::Error> {
+pub async fn apply(
+    client: &Client,
+    wanted: &[WebhookConfiguration],
+) -> Result<Applied, kube::Error> {
     let mut applied = Applied::default();
     for configuration in wanted {
         let api = api_of(client, configuration.validating);
@@ -42,15 +48,20 @@ pub async fn apply(client: &Client, wanted: &[WebhookConfiguration]) -> Result<A
             Some(stored) => {
                 let stored = serde_json::to_value(&stored).map_err(kube::Error::SerdeError)?;
                 let same = stored["webhooks"] == configuration.object["webhooks"]
-                    || (is_empty(&stored["webhooks"]) && is_empty(&configuration.object["webhooks"]));
+                    || (is_empty(&stored["webhooks"])
+                        && is_empty(&configuration.object["webhooks"]));
                 if same && same_metadata(&configuration.object, &stored) {
                     continue;
                 }
                 let mut object = configuration.object.clone();
                 if let Some(metadata) = object["metadata"].as_object_mut() {
-                    metadata.insert("resourceVersion".to_owned(), stored["metadata"]["resourceVersion"].clone());
+                    metadata.insert(
+                        "resourceVersion".to_owned(),
+                        stored["metadata"]["resourceVersion"].clone(),
+                    );
                 }
-                api.replace(configuration.name, &PostParams::default(), &to_object(&object)?).await?;
+                api.replace(configuration.name, &PostParams::default(), &to_object(&object)?)
+                    .await?;
                 applied.replaced += 1;
             }
         }

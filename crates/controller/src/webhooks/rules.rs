@@ -43,13 +43,20 @@ impl Rules {
             let (wanted, allowed): (bool, &[Operation]) = match phase {
                 // COMPAT: Kyverno 1.19: a mutating webhook is never called for DELETE;
                 // test: deletions_are_never_mutated
-                Phase::Mutating => (rule.mutating, &[Operation::Create, Operation::Update, Operation::Connect]),
-                Phase::Validating => {
-                    (rule.validating, &[Operation::Create, Operation::Update, Operation::Delete, Operation::Connect])
+                Phase::Mutating => {
+                    (rule.mutating, &[Operation::Create, Operation::Update, Operation::Connect])
                 }
+                Phase::Validating => (
+                    rule.validating,
+                    &[Operation::Create, Operation::Update, Operation::Delete, Operation::Connect],
+                ),
             };
-            let operations: BTreeSet<Operation> =
-                rule.operations.iter().copied().filter(|operation| allowed.contains(operation)).collect();
+            let operations: BTreeSet<Operation> = rule
+                .operations
+                .iter()
+                .copied()
+                .filter(|operation| allowed.contains(operation))
+                .collect();
             if !wanted || operations.is_empty() {
                 continue;
             }
@@ -62,7 +69,8 @@ impl Rules {
 
     /// `--autoUpdateWebhooks=false`: everything, in one rule.
     pub fn add_everything(&mut self, phase: Phase) {
-        let mut operations = BTreeSet::from([Operation::Create, Operation::Update, Operation::Connect]);
+        let mut operations =
+            BTreeSet::from([Operation::Create, Operation::Update, Operation::Connect]);
         if phase == Phase::Validating {
             operations.insert(Operation::Delete);
         }
@@ -70,14 +78,23 @@ impl Rules {
         self.insert(place, "*/*", &operations);
     }
 
-    fn add_kind(&mut self, kind: &KindPattern, operations: &BTreeSet<Operation>, discovery: &Discovery) -> bool {
+    fn add_kind(
+        &mut self,
+        kind: &KindPattern,
+        operations: &BTreeSet<Operation>,
+        discovery: &Discovery,
+    ) -> bool {
         if kind.kind == "*" {
             // Every kind: no table of what is served today would cover what is served tomorrow.
             let resource = match kind.sub_resource.as_str() {
                 "" => "*".to_owned(),
                 part => format!("*/{part}"),
             };
-            let place = Place { group: kind.group.to_string(), version: kind.version.to_string(), scope: "*" };
+            let place = Place {
+                group: kind.group.to_string(),
+                version: kind.version.to_string(),
+                scope: "*",
+            };
             self.insert(place, &resource, operations);
             return true;
         }

@@ -3,7 +3,14 @@ use super::*;
 use crate::discovery::Served;
 use sigward_policy::{compile::KindPattern, request::Operation};
 
-fn served(group: &str, version: &str, kind: &str, resource: &str, sub_resource: &str, namespaced: bool) -> Served {
+fn served(
+    group: &str,
+    version: &str,
+    kind: &str,
+    resource: &str,
+    sub_resource: &str,
+    namespaced: bool,
+) -> Served {
     Served {
         group: group.to_owned(),
         version: version.to_owned(),
@@ -25,10 +32,19 @@ fn discovery() -> Discovery {
 }
 
 fn kind(group: &str, kind: &str) -> KindPattern {
-    KindPattern { group: group.into(), version: "*".into(), kind: kind.into(), sub_resource: "".into() }
+    KindPattern {
+        group: group.into(),
+        version: "*".into(),
+        kind: kind.into(),
+        sub_resource: "".into(),
+    }
 }
 
-fn subscription(name: &str, failure_policy: FailurePolicy, kinds: Vec<KindPattern>) -> Subscription {
+fn subscription(
+    name: &str,
+    failure_policy: FailurePolicy,
+    kinds: Vec<KindPattern>,
+) -> Subscription {
     Subscription {
         policy: PolicyName { namespace: "".into(), name: name.into() },
         failure_policy,
@@ -44,9 +60,16 @@ fn subscription(name: &str, failure_policy: FailurePolicy, kinds: Vec<KindPatter
 }
 
 /// The resource webhooks, validating and mutating, for these policies and settings.
-fn resources(subscriptions: &[Subscription], change: impl FnOnce(&mut Wanted<'_>)) -> (Vec<Json>, Vec<Json>) {
+fn resources(
+    subscriptions: &[Subscription],
+    change: impl FnOnce(&mut Wanted<'_>),
+) -> (Vec<Json>, Vec<Json>) {
     let (discovery, configuration) = (discovery(), Configuration::default());
-    let endpoint = Endpoint::Service { namespace: "kyverno".to_owned(), name: "kyverno-svc".to_owned(), port: 443 };
+    let endpoint = Endpoint::Service {
+        namespace: "kyverno".to_owned(),
+        name: "kyverno-svc".to_owned(),
+        port: 443,
+    };
     let mut wanted = Wanted {
         subscriptions,
         discovery: &discovery,
@@ -76,7 +99,11 @@ fn names_of(webhooks: &[Json]) -> Vec<&str> {
 fn policies_are_grouped_by_failure_policy() {
     let policies = [
         subscription("a", FailurePolicy::Fail, vec![kind("*", "Pod")]),
-        subscription("b", FailurePolicy::Fail, vec![kind("apps", "Deployment"), kind("apps", "StatefulSet")]),
+        subscription(
+            "b",
+            FailurePolicy::Fail,
+            vec![kind("apps", "Deployment"), kind("apps", "StatefulSet")],
+        ),
         subscription("c", FailurePolicy::Ignore, vec![kind("*", "Namespace")]),
     ];
     let (validating, mutating) = resources(&policies, |_| {});
@@ -113,8 +140,10 @@ fn a_policy_with_conditions_has_a_webhook_of_its_own() {
     own.timeout_seconds = Some(7);
     own.match_conditions = vec![MatchCondition { name: "n".into(), expression: "true".into() }];
     let policies = [subscription("a", FailurePolicy::Fail, vec![kind("*", "Pod")]), own];
-    let configuration =
-        Configuration { match_conditions: vec![json!({ "name": "g", "expression": "false" })], ..Configuration::default() };
+    let configuration = Configuration {
+        match_conditions: vec![json!({ "name": "g", "expression": "false" })],
+        ..Configuration::default()
+    };
     let (validating, _) = {
         let configuration = configuration;
         let (discovery, endpoint) = (discovery(), Endpoint::Host("127.0.0.1:9443".to_owned()));
@@ -135,11 +164,17 @@ fn a_policy_with_conditions_has_a_webhook_of_its_own() {
         assert_eq!(found.object["metadata"]["ownerReferences"][0]["uid"], "uid");
         (found.object["webhooks"].as_array().unwrap().clone(), ())
     };
-    assert_eq!(names_of(&validating), ["validate.kyverno.svc-fail", "validate.kyverno.svc-fail-finegrained-ns-b"]);
+    assert_eq!(
+        names_of(&validating),
+        ["validate.kyverno.svc-fail", "validate.kyverno.svc-fail-finegrained-ns-b"]
+    );
     assert_eq!(validating[0]["matchConditions"][0]["name"], "g");
     assert_eq!(validating[1]["matchConditions"], json!([{ "name": "n", "expression": "true" }]));
     assert_eq!(validating[1]["timeoutSeconds"], 7);
-    assert_eq!(validating[1]["clientConfig"]["url"], "https://127.0.0.1:9443/validate/fail/finegrained/ns/b");
+    assert_eq!(
+        validating[1]["clientConfig"]["url"],
+        "https://127.0.0.1:9443/validate/fail/finegrained/ns/b"
+    );
 }
 
 #[test]
@@ -184,10 +219,15 @@ fn without_automatic_updates_everything_is_called_for() {
 
 #[test]
 fn the_certificate_is_for_the_service_and_for_the_host() {
-    let host = |host: &str| Endpoint::Host(host.to_owned()).names("kyverno", "kyverno-svc").pop().unwrap();
+    let host =
+        |host: &str| Endpoint::Host(host.to_owned()).names("kyverno", "kyverno-svc").pop().unwrap();
     assert_eq!(host("127.0.0.1:9443"), "127.0.0.1");
     assert_eq!(host("[::1]:9443"), "::1");
     assert_eq!(host("example.test"), "example.test");
-    let service = Endpoint::Service { namespace: "kyverno".to_owned(), name: "kyverno-svc".to_owned(), port: 443 };
+    let service = Endpoint::Service {
+        namespace: "kyverno".to_owned(),
+        name: "kyverno-svc".to_owned(),
+        port: 443,
+    };
     assert_eq!(service.names("kyverno", "kyverno-svc").first().unwrap(), "kyverno-svc.kyverno.svc");
 }

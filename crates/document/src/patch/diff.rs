@@ -83,7 +83,7 @@ impl Differ {
             match order {
                 Ordering::Less => old.next().into_iter().for_each(|(key, _)| self.remove(key)),
                 Ordering::Greater => {
-                    new.next().into_iter().for_each(|(key, value)| self.add(key, value))
+                    new.next().into_iter().for_each(|(key, value)| self.add(key, value));
                 }
                 Ordering::Equal => {
                     for ((key, before), (_, after)) in old.next().into_iter().zip(new.next()) {

@@ -174,7 +174,8 @@ impl Shift {
 
     fn resources(self, resources: &Value, kinds: &[&str]) -> Value {
         let written = kinds_of(resources);
-        let replace = !written.is_empty() && (self.all_filters || written.iter().any(|k| is_pod(k)));
+        let replace =
+            !written.is_empty() && (self.all_filters || written.iter().any(|k| is_pod(k)));
         if !replace {
             return resources.clone();
         }
@@ -244,7 +245,8 @@ mod tests {
         generated.into_iter().map(|(_, rule)| rule).collect()
     }
 
-    const POD: &str = r#"[{"name":"a","match":{"any":[{"resources":{"kinds":["Pod"]}}]},"verifyImages":[]}]"#;
+    const POD: &str =
+        r#"[{"name":"a","match":{"any":[{"resources":{"kinds":["Pod"]}}]},"verifyImages":[]}]"#;
 
     #[test]
     fn a_rule_for_pods_yields_two_more() {
@@ -304,7 +306,8 @@ mod tests {
         let rule = r#"[{"name":"a","match":{"resources":{"kinds":["Pod"]}},"imageExtractors":{},
             "preconditions":{"all":[{"key":"{{ request.object.spec.x }} {{request.oldObject.metadata.labels}}","operator":"Equals","value":""}]}}]"#;
         let rules = check(rule, None, &["autogen-a", "autogen-cronjob-a"]);
-        let key = |r: &Value| r.pointer("/preconditions/all/0/key").unwrap().as_str().unwrap().to_owned();
+        let key =
+            |r: &Value| r.pointer("/preconditions/all/0/key").unwrap().as_str().unwrap().to_owned();
         assert_eq!(
             key(&rules[0]),
             "{{ request.object.spec.template.spec.x }} {{request.oldObject.spec.template.metadata.labels}}"

@@ -27,12 +27,7 @@ pub(crate) struct Place {
 }
 
 /// Compiles a block.
-pub(crate) fn compile(
-    wire: &MatchResources,
-    path: &str,
-    place: Place,
-    sink: &mut Sink,
-) -> Block {
+pub(crate) fn compile(wire: &MatchResources, path: &str, place: Place, sink: &mut Sink) -> Block {
     let direct = wire.direct();
     let has_direct = direct.resources.is_some()
         || !direct.roles.is_empty()
@@ -234,9 +229,12 @@ fn texts(filter: &Filter) -> Vec<(&'static str, &SmolStr)> {
     all.extend(filter.kinds.iter().map(|k| (".resources.kinds", &k.kind)));
     all.extend(filter.names.iter().map(|n| (".resources.names", n)));
     all.extend(filter.namespaces.iter().map(|n| (".resources.namespaces", n)));
-    all.extend(filter.annotations.iter().flat_map(|(k, v)| {
-        [(".resources.annotations", k), (".resources.annotations", v)]
-    }));
+    all.extend(
+        filter
+            .annotations
+            .iter()
+            .flat_map(|(k, v)| [(".resources.annotations", k), (".resources.annotations", v)]),
+    );
     let selectors = filter.selector.iter().chain(&filter.namespace_selector);
     all.extend(selectors.flat_map(|s| {
         s.labels.iter().flat_map(|(k, v)| [(".resources.selector", k), (".resources.selector", v)])

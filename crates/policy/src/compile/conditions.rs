@@ -16,8 +16,7 @@ pub(crate) fn compile(
         View::Null => Conditions::default(),
         View::Map(_) => Conditions { blocks: vec![block(document, path, scope, sink)] },
         View::List(items) => {
-            let is_block =
-                |item: &Value| item.get("any").is_some() || item.get("all").is_some();
+            let is_block = |item: &Value| item.get("any").is_some() || item.get("all").is_some();
             if items.iter().any(is_block) {
                 let blocks = items
                     .iter()
@@ -52,13 +51,11 @@ fn block(document: &Value, path: &str, scope: &Scope, sink: &mut Sink) -> AnyAll
     let mut part = |name: &str| {
         let items = map.get(name).filter(|v| !v.is_null())?;
         let path = format!("{path}.{name}");
-        match items.view() {
-            View::List(items) => Some(list(items, &path, scope, sink)),
-            _ => {
-                sink.error(&path, "expected a list of conditions");
-                None
-            }
-        }
+        let Some(items) = items.as_list() else {
+            sink.error(&path, "expected a list of conditions");
+            return None;
+        };
+        Some(list(items, &path, scope, sink))
     };
     AnyAll { any: part("any"), all: part("all") }
 }
@@ -117,10 +114,7 @@ fn check_operation(key: &Value, value: &Value, path: &str, sink: &mut Sink) {
     if key.replace(' ', "") != "{{request.operation}}" {
         return;
     }
-    let values: Vec<&Value> = match value.view() {
-        View::List(items) => items.iter().collect(),
-        _ => vec![value],
-    };
+    let values: Vec<&Value> = value.as_list().map_or_else(|| vec![value], |v| v.iter().collect());
     for value in values {
         let Some(text) = value.as_str() else { continue };
         if !text.contains("{{") && !["CREATE", "UPDATE", "DELETE", "CONNECT"].contains(&text) {

@@ -87,7 +87,10 @@ fn source(
             sink.error(path, "a variable needs `value` or `jmesPath`");
         }
         if wire.default.is_some() && wire.jmes_path.is_empty() {
-            sink.error(path, "a variable must define a default value only when jmesPath is defined");
+            sink.error(
+                path,
+                "a variable must define a default value only when jmesPath is defined",
+            );
         }
         // An expression over a value sees nothing else.
         let over_value = wire.value.is_some();
@@ -130,8 +133,7 @@ fn source(
             url_path: text(&wire.url_path, "apiCall.urlPath", sink),
             post,
             data,
-            default: default
-                .map(|d| scope.template(d, &format!("{path}.apiCall.default"), sink)),
+            default: default.map(|d| scope.template(d, &format!("{path}.apiCall.default"), sink)),
             jmes_path: expression(
                 &wire.jmes_path,
                 &format!("{path}.apiCall.jmesPath"),

@@ -1,11 +1,9 @@
 //! `PolicyException` of `kyverno.io/v2`.
 use super::{
-    Exception, Sink, block, cluster_policy,
-    conditions::compile as conditions,
-    names::Scope,
+    Exception, Sink, block, cluster_policy, conditions::compile as conditions, names::Scope,
 };
 use crate::snapshot::{PolicyName, Settings};
-use sigward_api::kyverno::v2::PolicyException;
+use sigward_api::{crd::Resource as _, kyverno::v2::PolicyException};
 use sigward_document::Value;
 use smol_str::SmolStr;
 
@@ -13,7 +11,7 @@ use smol_str::SmolStr;
 pub(crate) fn compile(document: &Value, settings: &Settings, sink: &mut Sink) -> Option<Exception> {
     let read = sigward_api::read::<PolicyException>(document);
     // Whatever is passed over in an exception makes it wider.
-    cluster_policy::findings(&read.findings, document, &|_| true, sink);
+    cluster_policy::findings(&read.findings, PolicyException::known_schema(), &|_| true, sink);
     let wire = read.value?;
     let name = PolicyName {
         namespace: SmolStr::new(&wire.metadata.namespace),
@@ -23,7 +21,8 @@ pub(crate) fn compile(document: &Value, settings: &Settings, sink: &mut Sink) ->
         sink.warn("", "PolicyException resources would not be processed until it is enabled.");
     } else if settings.exception_namespace.is_empty() {
         sink.warn("", "The exceptionNamespace flag is not set");
-    } else if settings.exception_namespace != "*" && settings.exception_namespace != name.namespace {
+    } else if settings.exception_namespace != "*" && settings.exception_namespace != name.namespace
+    {
         sink.warn("", "PolicyException resource namespace must match the defined namespace.");
     }
     let background = wire.spec.effective_background();
@@ -40,8 +39,7 @@ pub(crate) fn compile(document: &Value, settings: &Settings, sink: &mut Sink) ->
         sink.error("spec.match", "an exception matches by `any` or `all`");
     }
     let place = block::Place { namespaced: false, background, needs_kinds: false };
-    let matches =
-        matches.map(|m| block::compile(m, "spec.match", place, sink)).unwrap_or_default();
+    let matches = matches.map(|m| block::compile(m, "spec.match", place, sink)).unwrap_or_default();
     if wire.spec.exceptions.is_empty() {
         sink.error("spec.exceptions", "an exception needs at least one policy");
     }

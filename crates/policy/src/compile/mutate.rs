@@ -34,7 +34,7 @@ pub(crate) fn compile(
 
 /// What can be said before variables are resolved.
 fn check(text: &str, path: &str, sink: &mut Sink) {
-    let written = match crate::gap::parse_yaml(text) {
+    let written = match sigward_document::parse_yaml(text) {
         Ok(written) => written.value,
         Err(_) if text.contains("{{") => return,
         Err(error) => {

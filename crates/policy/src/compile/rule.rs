@@ -92,7 +92,8 @@ pub(crate) fn compile(
         check_kinds(&matches, &match_path, sink);
         let transforms =
             extractors.values().flatten().any(|extractor| extractor.jmes_path.is_some());
-        if transforms && wire.verify_images.iter().any(v1::ImageVerification::effective_mutate_digest)
+        if transforms
+            && wire.verify_images.iter().any(v1::ImageVerification::effective_mutate_digest)
         {
             sink.error_with(
                 &format!("{path}.imageExtractors"),
@@ -166,11 +167,7 @@ fn check_kinds(matches: &crate::matching::Block, path: &str, sink: &mut Sink) {
     }
 }
 
-fn extractors(
-    wire: &v1::Rule,
-    path: &str,
-    sink: &mut Sink,
-) -> BTreeMap<SmolStr, Vec<Extractor>> {
+fn extractors(wire: &v1::Rule, path: &str, sink: &mut Sink) -> BTreeMap<SmolStr, Vec<Extractor>> {
     let mut all = BTreeMap::new();
     for (kind_name, list) in &wire.image_extractors {
         let mut own = Vec::new();

@@ -88,12 +88,11 @@ impl Source {
             path: &dynamic.path,
         };
         let entry = entry(&wire, &dynamic.held, &ground, &mut sink);
-        match (entry, sink.first_error()) {
-            (Some(entry), None) => Ok(Arc::new(entry)),
-            (_, Some((path, message))) => {
+        match sink.first_error() {
+            None => Ok(Arc::new(entry)),
+            Some((path, message)) => {
                 Err(RuleError::Entry { path: path.to_owned(), message: message.to_owned() }.into())
             }
-            (None, None) => Err(failed("cannot be read".into()).into()),
         }
     }
 }
@@ -147,7 +146,15 @@ pub(crate) fn compile(
             policy_namespace: ground.policy_namespace,
             path: &path,
         };
-        entries.extend(source(wire, document, scope, &ground, sink));
+        // The schema is silent inside nested attestors.
+        if let Ok((_, unknown)) =
+            sigward_document::from_value_noting_unknown::<v1::ImageVerification>(document)
+        {
+            for field in unknown.iter().filter(|field| field.contains(".attestor.")) {
+                sink.error(&format!("{path}.{field}"), "unknown field");
+            }
+        }
+        entries.push(source(wire, document, scope, &ground, sink));
     }
     let enforced = rule
         .verify_images
@@ -167,23 +174,23 @@ fn source(
     scope: &Scope,
     ground: &EntryGround<'_>,
     sink: &mut Sink,
-) -> Option<Source> {
+) -> Source {
     let path = ground.path;
     let patterns = patterns(wire, path, sink);
     let held = held(wire, document, path, scope, sink);
     let template = scope.template(without_held(document), path, sink);
     if template.is_plain() {
-        return entry(wire, &held, ground, sink).map(|entry| Source::Static(Arc::new(entry)));
+        return Source::Static(Arc::new(entry(wire, &held, ground, sink)));
     }
     refuse(wire, path, sink);
-    Some(Source::Dynamic(Box::new(Dynamic {
+    Source::Dynamic(Box::new(Dynamic {
         template,
         patterns,
         held,
         path: path.to_owned(),
         checked: wire.effective_required() || wire.effective_verify_digest(),
         policy_namespace: SmolStr::new(ground.policy_namespace),
-    })))
+    }))
 }
 
 /// The document without what is evaluated over predicates.
@@ -276,7 +283,7 @@ fn entry(
     held: &Held,
     ground: &EntryGround<'_>,
     sink: &mut Sink,
-) -> Option<Entry> {
+) -> Entry {
     let path = ground.path;
     refuse(wire, path, sink);
     let bundles_only = wire.effective_kind() == ImageVerificationType::SigstoreBundle;
@@ -334,7 +341,7 @@ fn entry(
     if skip.iter().any(|pattern| pattern.len() > pattern::MAX_PATTERN) {
         sink.error(&format!("{path}.skipImageReferences"), "must be no more than 1024 characters");
     }
-    Some(Entry {
+    Entry {
         patterns: wire.all_image_references().map(SmolStr::new).collect(),
         skip,
         bundles_only,
@@ -352,7 +359,7 @@ fn entry(
             sink,
         ),
         deny: held.deny.clone(),
-    })
+    }
 }
 
 fn attestation(
@@ -363,11 +370,7 @@ fn attestation(
     sink: &mut Sink,
 ) -> Option<Attestation> {
     if one.kind.is_empty() && !one.predicate_type.is_empty() {
-        sink.warn_with(
-            &format!("{path}.predicateType"),
-            "predicateType is deprecated",
-            "use type",
-        );
+        sink.warn_with(&format!("{path}.predicateType"), "predicateType is deprecated", "use type");
     }
     if one.effective_kind().is_empty() {
         sink.error(path, "missing type");

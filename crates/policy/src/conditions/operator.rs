@@ -344,10 +344,10 @@ fn contains_many(keys: &[String], value: &Value, set: Set) -> bool {
                 return !set.negated;
             }
             let values: Vec<String> = match sigward_document::parse_json(text.as_bytes()) {
-                Ok(parsed) => match parsed.view() {
-                    View::List(values) => values.iter().map(plain).collect(),
-                    _ if set.wild => vec![text.to_owned()],
-                    _ => return false,
+                Ok(parsed) => match parsed.as_list() {
+                    Some(values) => values.iter().map(plain).collect(),
+                    None if set.wild => vec![text.to_owned()],
+                    None => return false,
                 },
                 Err(_) if set.wild => vec![text.to_owned()],
                 Err(_) => return false,
@@ -446,19 +446,17 @@ impl Ord for Version<'_> {
             (Err(_), Ok(_)) => Ordering::Greater,
             (Err(_), Err(_)) => a.cmp(b),
         };
-        self.core.cmp(&other.core).then_with(|| {
-            match (self.pre.is_empty(), other.pre.is_empty()) {
-                (true, true) => Ordering::Equal,
-                (true, false) => Ordering::Greater,
-                (false, true) => Ordering::Less,
-                (false, false) => self
-                    .pre
-                    .iter()
-                    .zip(&other.pre)
-                    .map(|(a, b)| identifier(a, b))
-                    .find(|o| o.is_ne())
-                    .unwrap_or_else(|| self.pre.len().cmp(&other.pre.len())),
-            }
+        self.core.cmp(&other.core).then_with(|| match (self.pre.is_empty(), other.pre.is_empty()) {
+            (true, true) => Ordering::Equal,
+            (true, false) => Ordering::Greater,
+            (false, true) => Ordering::Less,
+            (false, false) => self
+                .pre
+                .iter()
+                .zip(&other.pre)
+                .map(|(a, b)| identifier(a, b))
+                .find(|o| o.is_ne())
+                .unwrap_or_else(|| self.pre.len().cmp(&other.pre.len())),
         })
     }
 }

@@ -172,9 +172,7 @@ impl ContextEntry {
                     ("metadata".into(), member("metadata")),
                 ]))
             }
-            Ok(None) => {
-                Err(self.failed(format!("ConfigMap {namespace}/{name} does not exist")))
-            }
+            Ok(None) => Err(self.failed(format!("ConfigMap {namespace}/{name} does not exist"))),
             Err(cause) => Err(self.unknown(&format!("ConfigMap {namespace}/{name}"), &cause)),
         }
     }
@@ -229,18 +227,17 @@ impl ContextEntry {
             settings.default_registry_mutation,
         )
         .map_err(|error| self.failed(format!("bad image `{text}`: {error}")))?;
-        let resolved = match parsed.digest_reference() {
-            Some(resolved) => resolved,
-            None => {
-                let Some(tag) = parsed.tag_reference() else {
-                    return Err(self.failed(format!("bad image `{text}`: no tag")));
-                };
-                let repository = tag.repository.clone();
-                match context.facts.ask(TagDigest(tag, access.clone()))? {
-                    Ok(Some(digest)) => DigestReference { repository, digest },
-                    Ok(None) => return Err(self.failed(format!("image {text} does not exist"))),
-                    Err(cause) => return Err(self.unknown(&format!("image {text}"), &cause)),
-                }
+        let resolved = if let Some(resolved) = parsed.digest_reference() {
+            resolved
+        } else {
+            let Some(tag) = parsed.tag_reference() else {
+                return Err(self.failed(format!("bad image `{text}`: no tag")));
+            };
+            let repository = tag.repository.clone();
+            match context.facts.ask(TagDigest(tag, access.clone()))? {
+                Ok(Some(digest)) => DigestReference { repository, digest },
+                Ok(None) => return Err(self.failed(format!("image {text} does not exist"))),
+                Err(cause) => return Err(self.unknown(&format!("image {text}"), &cause)),
             }
         };
         let found = match context.facts.ask(ImageDocument(resolved.clone(), access.clone()))? {
@@ -287,11 +284,7 @@ impl ContextEntry {
     }
 
     /// An expression whose text may hold variables.
-    fn expression(
-        &self,
-        path: &Template,
-        context: &mut Context<'_>,
-    ) -> Result<Expression, Stop> {
+    fn expression(&self, path: &Template, context: &mut Context<'_>) -> Result<Expression, Stop> {
         let text = self.text(path, context)?;
         Expression::parse(&text)
             .map_err(|error| self.failed(format!("incorrect JMESPath expression: {error}")))

@@ -61,7 +61,9 @@ pub(crate) fn namespace_labels(namespace: &SmolStr, facts: &mut Facts) -> Result
         Ok(Some(found)) => {
             Ok(found.at_path(&["metadata", "labels"]).cloned().unwrap_or(Value::NULL))
         }
-        Ok(None) => Err(RuleError::Object(format!("namespace `{namespace}` does not exist")).into()),
+        Ok(None) => {
+            Err(RuleError::Object(format!("namespace `{namespace}` does not exist")).into())
+        }
         Err(cause) => Err(RuleError::Unknown {
             what: format!("namespace `{namespace}`"),
             cause: CauseText::new(&cause),

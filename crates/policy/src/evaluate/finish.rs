@@ -60,7 +60,8 @@ pub(super) fn name<'n>(request: &'n Request, object: &'n Value) -> &'n str {
 pub(super) fn recorded_name(outcome: &ImageOutcome) -> SmolStr {
     match (&outcome.digest, outcome.pinned) {
         (Some(digest), true) => {
-            let repository = outcome.image.rsplit_once(':').map_or(outcome.image.as_str(), |(r, _)| r);
+            let repository =
+                outcome.image.rsplit_once(':').map_or(outcome.image.as_str(), |(r, _)| r);
             SmolStr::new(format!("{repository}@{digest}"))
         }
         _ => outcome.image.clone(),
@@ -118,7 +119,8 @@ impl Done {
                     moved = Some((pointer, first.clone(), digest));
                 }
             }
-            if let (Some((pointer, first, second)), Some(outcome)) = (moved, &mut finished.outcome) {
+            if let (Some((pointer, first, second)), Some(outcome)) = (moved, &mut finished.outcome)
+            {
                 // INVARIANT: what is pinned was verified by every rule; a tag that answers two digests within
                 // one request (with other credentials) is refused.
                 outcome.status = Status::Fail;
@@ -134,11 +136,8 @@ impl Done {
             if let Some(outcome) = &finished.outcome
                 && !finished.recorded.is_empty()
             {
-                let images = record
-                    .entry(outcome.policy.clone())
-                    .or_default()
-                    .entry(rule)
-                    .or_default();
+                let images =
+                    record.entry(outcome.policy.clone()).or_default().entry(rule).or_default();
                 for (image, recorded) in &finished.recorded {
                     let worst = images.entry(image.clone()).or_insert(*recorded);
                     *worst = (*worst).max(*recorded);

@@ -147,21 +147,17 @@ impl Run<'_> {
                 let finished = self.one(key, &policy, rule, object, |run, action| {
                     run.images(phase, &policy, rule, verify, object, action)
                 });
-                match finished {
-                    Ok(finished) => {
-                        let applied = is_applied(&finished);
-                        all.push((*index, rule.name.clone(), finished));
-                        if applied && policy.apply_one {
-                            break;
-                        }
-                    }
-                    Err(Waits) => {
-                        waits = true;
-                        // Whether later rules run depends on what comes of this one.
-                        if policy.apply_one {
-                            break;
-                        }
-                    }
+                // Under `One`, whether later rules run depends on what comes of this one.
+                let last = if let Ok(finished) = finished {
+                    let applied = is_applied(&finished);
+                    all.push((*index, rule.name.clone(), finished));
+                    applied
+                } else {
+                    waits = true;
+                    true
+                };
+                if last && policy.apply_one {
+                    break;
                 }
             }
         }
@@ -192,8 +188,9 @@ impl Run<'_> {
             Err(Stop::Error(error)) => {
                 // The action may itself need a fact that failed; then the stricter one holds.
                 let action = self.action(policy, rule).unwrap_or(FailureAction::Enforce);
-                let judgement = judge(Found::Error, rule_type(rule), action, policy.failure_policy());
-                let outcome = self.outcome(policy, rule, judgement, action, error.to_string());
+                let judgement =
+                    judge(Found::Error, rule_type(rule), action, policy.failure_policy());
+                let outcome = outcome(policy, rule, judgement, action, error.to_string());
                 let finished = Finished { outcome: Some(outcome), ..Finished::default() };
                 self.progress.finished.insert(key, finished.clone());
                 Ok(finished)
@@ -264,17 +261,17 @@ impl Run<'_> {
         let mut context = Context::new(&ground, self.facts);
         if !rule.preconditions.evaluate(&mut context)?.holds {
             let text = message::PRECONDITIONS.to_owned();
-            return Ok(self.skipped(policy, rule, action, text));
+            return Ok(skipped(policy, rule, action, text));
         }
         let patched = patch.apply(&mut context)?;
         if !patched.changed {
-            return Ok(self.skipped(policy, rule, action, message::NO_PATCHES.to_owned()));
+            return Ok(skipped(policy, rule, action, message::NO_PATCHES.to_owned()));
         }
         let name = finish::name(self.request, object);
         let judgement = Judgement { status: Status::Pass, blocks: false };
         let text = message::mutated(self.request, name);
         Ok(Finished {
-            outcome: Some(self.outcome(policy, rule, judgement, action, text)),
+            outcome: Some(outcome(policy, rule, judgement, action, text)),
             object: Some(patched.object),
             ..Finished::default()
         })
@@ -298,7 +295,7 @@ impl Run<'_> {
             }
             if !rule.preconditions.evaluate(&mut context)?.holds {
                 let text = message::PRECONDITIONS.to_owned();
-                return Ok(self.skipped(policy, rule, action, text));
+                return Ok(skipped(policy, rule, action, text));
             }
         }
         if let Some(finished) = self.excepted(policy, rule, object, action)? {
@@ -307,11 +304,11 @@ impl Run<'_> {
         let mut context = Context::new(&ground, self.facts);
         if phase == Phase::Verify {
             let results = verify.verify(&rule.name, &mut context)?;
-            return Ok(self.sum_up(policy, rule, action, results));
+            return Ok(sum_up(policy, rule, action, results));
         }
         let checked = verify.check(&rule.name, &mut context)?;
         if !checked.results.images.is_empty() {
-            return Ok(self.sum_up(policy, rule, action, checked.results));
+            return Ok(sum_up(policy, rule, action, checked.results));
         }
         let status = match (checked.any_verified, checked.skipped.is_empty()) {
             (false, false) => Status::Skip,
@@ -320,58 +317,8 @@ impl Run<'_> {
         };
         let text = message::checked(&checked.skipped, checked.any_verified);
         let judgement = Judgement { status, blocks: false };
-        let outcome = self.outcome(policy, rule, judgement, action, text);
+        let outcome = outcome(policy, rule, judgement, action, text);
         Ok(Finished { outcome: Some(outcome), ..Finished::default() })
-    }
-
-    /// The results of all images as the outcome of their rule: the worst status speaks.
-    fn sum_up(
-        &self,
-        policy: &Policy,
-        rule: &Rule,
-        action: FailureAction,
-        results: Results,
-    ) -> Finished {
-        if results.images.is_empty() {
-            return Finished::default();
-        }
-        let judged: Vec<(Judgement, ImageResult)> = results
-            .images
-            .into_iter()
-            .map(|result| (judge_image(&result, action, policy.failure_policy()), result))
-            .collect();
-        let worst = judged.iter().map(|(j, _)| j.status).max_by_key(|s| rank(*s));
-        let status = worst.unwrap_or(Status::Pass);
-        let blocks = judged.iter().any(|(j, _)| j.blocks);
-        let is_bad = |status: Status| matches!(status, Status::Fail | Status::Error);
-        let mut texts: Vec<String> = Vec::new();
-        let mut finished = Finished::default();
-        let mut images: Vec<ImageOutcome> = Vec::new();
-        for (judgement, result) in judged {
-            if is_bad(judgement.status) == is_bad(status)
-                && let Some(text) = result.message
-                && !texts.contains(&text)
-            {
-                texts.push(text);
-            }
-            let pointer = result.outcome.pointer.clone();
-            if let Some(recorded) = result.recorded {
-                finished.recorded.push((finish::recorded_name(&result.outcome), recorded));
-            }
-            if matches!(result.outcome.status, crate::decision::ImageStatus::Verified)
-                && let Some(digest) = &result.outcome.digest
-            {
-                finished.verified.push((pointer.clone(), digest.clone()));
-            }
-            finished.pins.extend(result.pin.map(|pin| (pointer, pin)));
-            finished.warnings.extend(result.warning);
-            images.push(result.outcome);
-        }
-        let judgement = Judgement { status, blocks };
-        let mut outcome = self.outcome(policy, rule, judgement, action, texts.join("; "));
-        outcome.images = images;
-        finished.outcome = Some(outcome);
-        finished
     }
 
     /// Exceptions that match take the rule out.
@@ -404,46 +351,11 @@ impl Run<'_> {
         if names.is_empty() {
             return Ok(None);
         }
-        let mut finished = self.skipped(policy, rule, action, message::excepted(&names));
+        let mut finished = skipped(policy, rule, action, message::excepted(&names));
         if let Some(outcome) = &mut finished.outcome {
             outcome.exceptions = names;
         }
         Ok(Some(finished))
-    }
-
-    fn skipped(
-        &self,
-        policy: &Policy,
-        rule: &Rule,
-        action: FailureAction,
-        text: String,
-    ) -> Finished {
-        let judgement = Judgement { status: Status::Skip, blocks: false };
-        let outcome = self.outcome(policy, rule, judgement, action, text);
-        Finished { outcome: Some(outcome), ..Finished::default() }
-    }
-
-    fn outcome(
-        &self,
-        policy: &Policy,
-        rule: &Rule,
-        judgement: Judgement,
-        action: FailureAction,
-        message: String,
-    ) -> RuleOutcome {
-        RuleOutcome {
-            policy: policy.name().clone(),
-            rule: rule.name.clone(),
-            rule_type: rule_type(rule),
-            status: judgement.status,
-            message,
-            action,
-            failure_policy: policy.failure_policy(),
-            blocks: judgement.blocks,
-            images: Vec::new(),
-            exceptions: Vec::new(),
-            properties: Vec::new(),
-        }
     }
 
     fn policy(&self, index: usize) -> Option<std::sync::Arc<Policy>> {
@@ -451,7 +363,10 @@ impl Run<'_> {
     }
 
     /// The policies of this call that verify images.
-    fn evaluated(&self, candidates: &[usize]) -> std::collections::BTreeSet<crate::snapshot::PolicyName> {
+    fn evaluated(
+        &self,
+        candidates: &[usize],
+    ) -> std::collections::BTreeSet<crate::snapshot::PolicyName> {
         candidates
             .iter()
             .filter_map(|index| self.snapshot.policies().get(*index))
@@ -460,6 +375,80 @@ impl Run<'_> {
             })
             .map(|policy| policy.name().clone())
             .collect()
+    }
+}
+
+/// The results of all images as the outcome of their rule: the worst status speaks.
+fn sum_up(policy: &Policy, rule: &Rule, action: FailureAction, results: Results) -> Finished {
+    if results.images.is_empty() {
+        return Finished::default();
+    }
+    let judged: Vec<(Judgement, ImageResult)> = results
+        .images
+        .into_iter()
+        .map(|result| (judge_image(&result, action, policy.failure_policy()), result))
+        .collect();
+    let worst = judged.iter().map(|(j, _)| j.status).max_by_key(|s| rank(*s));
+    let status = worst.unwrap_or(Status::Pass);
+    let blocks = judged.iter().any(|(j, _)| j.blocks);
+    let is_bad = |status: Status| matches!(status, Status::Fail | Status::Error);
+    let mut texts: Vec<String> = Vec::new();
+    let mut finished = Finished::default();
+    let mut images: Vec<ImageOutcome> = Vec::new();
+    for (judgement, result) in judged {
+        if is_bad(judgement.status) == is_bad(status)
+            && let Some(text) = result.message
+            && !texts.contains(&text)
+        {
+            texts.push(text);
+        }
+        let pointer = result.outcome.pointer.clone();
+        if let Some(recorded) = result.recorded {
+            finished.recorded.push((finish::recorded_name(&result.outcome), recorded));
+        }
+        if matches!(result.outcome.status, crate::decision::ImageStatus::Verified)
+            && let Some(digest) = &result.outcome.digest
+        {
+            finished.verified.push((pointer.clone(), digest.clone()));
+        }
+        finished.pins.extend(result.pin.map(|pin| (pointer, pin)));
+        finished.warnings.extend(result.warning);
+        images.push(result.outcome);
+    }
+    let judgement = Judgement { status, blocks };
+    let mut outcome = outcome(policy, rule, judgement, action, texts.join("; "));
+    outcome.images = images;
+    finished.outcome = Some(outcome);
+    finished
+}
+
+/// A rule that does not apply, and why.
+fn skipped(policy: &Policy, rule: &Rule, action: FailureAction, text: String) -> Finished {
+    let judgement = Judgement { status: Status::Skip, blocks: false };
+    let outcome = outcome(policy, rule, judgement, action, text);
+    Finished { outcome: Some(outcome), ..Finished::default() }
+}
+
+/// The outcome of a rule, without images.
+fn outcome(
+    policy: &Policy,
+    rule: &Rule,
+    judgement: Judgement,
+    action: FailureAction,
+    message: String,
+) -> RuleOutcome {
+    RuleOutcome {
+        policy: policy.name().clone(),
+        rule: rule.name.clone(),
+        rule_type: rule_type(rule),
+        status: judgement.status,
+        message,
+        action,
+        failure_policy: policy.failure_policy(),
+        blocks: judgement.blocks,
+        images: Vec::new(),
+        exceptions: Vec::new(),
+        properties: Vec::new(),
     }
 }
 

@@ -5,6 +5,7 @@ use aws_lc_rs::digest;
 use base64::engine::general_purpose::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use base64::{DecodeError, Engine as _, alphabet};
+use sigward_document::yaml::{Duplicates, YamlOptions, parse_yaml_stream_with};
 use sigward_document::{Value, parse_json};
 use sigward_jmespath::{Call, FunctionError};
 use std::fmt::Write as _;
@@ -14,6 +15,7 @@ pub(super) const FUNCTIONS: &[Entry] = &[
     ("base64_encode", ONE_STRING, base64_encode),
     ("md5", ONE_STRING, md5_of),
     ("parse_json", ONE_STRING, json),
+    ("parse_yaml", ONE_STRING, yaml),
     ("sha1", ONE_STRING, sha1),
     ("sha256", ONE_STRING, sha256),
 ];
@@ -33,7 +35,10 @@ const DECODER: GeneralPurpose = GeneralPurpose::new(
 fn base64_decode(call: &mut Call<'_, '_, '_>) -> Outcome {
     let text: String = call.string(0)?.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
     let bytes = DECODER.decode(text.as_bytes()).map_err(|error| {
-        let offset = match error {
+        let stray = text
+            .bytes()
+            .position(|b| !(b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=')));
+        let offset = stray.unwrap_or_else(|| match error {
             DecodeError::InvalidByte(offset, _) | DecodeError::InvalidLastSymbol(offset, _) => {
                 offset
             }
@@ -41,7 +46,7 @@ fn base64_decode(call: &mut Call<'_, '_, '_>) -> Outcome {
             DecodeError::InvalidLength(_) | DecodeError::InvalidPadding => {
                 text.len().saturating_sub(1) / 4 * 4
             }
-        };
+        });
         FunctionError::message(format!("illegal base64 data at input byte {offset}"))
     })?;
     Ok(Value::string(&String::from_utf8_lossy(&bytes)))
@@ -57,6 +62,21 @@ fn json(call: &mut Call<'_, '_, '_>) -> Outcome {
     let text = call.string(0)?;
     call.charge(text.len())?;
     parse_json(text.as_bytes()).map_err(|error| FunctionError::message(error.message))
+}
+
+/// `parse_yaml('a: 1')` → `{"a": 1}`: the first document of the text. Of equal keys the last wins.
+fn yaml(call: &mut Call<'_, '_, '_>) -> Outcome {
+    let text = call.string(0)?;
+    call.charge(text.len())?;
+    let options = YamlOptions { duplicates: Duplicates::LastWins, ..YamlOptions::default() };
+    let Some(first) = parse_yaml_stream_with(text, options).into_iter().next() else {
+        return Ok(Value::NULL);
+    };
+    let value =
+        first.map_err(|error| FunctionError::message(format!("yaml: {}", error.message)))?.value;
+    // Aliases repeat what they name.
+    call.weigh(&value)?;
+    Ok(value)
 }
 
 /// `sha256('a')` → `"ca978112…"`

@@ -93,6 +93,8 @@ impl<'p> Translator<'p> {
     fn pattern(&mut self, whole: &str) -> Result<(), String> {
         // The repetition that was read last, if nothing came after it.
         let mut repeated: Option<&str> = None;
+        // Whether there is nothing to repeat yet.
+        let mut empty = true;
         loop {
             let before = self.rest;
             let Some(c) = self.bump() else { break };
@@ -106,7 +108,12 @@ impl<'p> Translator<'p> {
                     false
                 }
                 '(' => {
-                    self.groups += u32::from(self.group(before)?);
+                    let opened = self.group(before)?;
+                    self.groups += u32::from(opened);
+                    // Flags are nothing that could be repeated, and leave what stands before them.
+                    if !opened {
+                        continue;
+                    }
                     false
                 }
                 ')' => {
@@ -147,7 +154,12 @@ impl<'p> Translator<'p> {
             };
             if !repeats {
                 repeated = None;
+                empty = matches!(c, '(' | '|');
                 continue;
+            }
+            if empty {
+                self.eat("?");
+                return Err(wrong("missing argument to repetition operator", self.since(before)));
             }
             if let Some(first) = repeated {
                 let part = first.get(..first.len() - self.rest.len()).unwrap_or(first);

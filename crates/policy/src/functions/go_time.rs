@@ -60,7 +60,11 @@ impl GoTime {
     /// RFC 3339 without fractions.
     pub(super) fn rfc3339(self) -> String {
         let Civil { year, month, day, hour, minute, second, .. } = self.civil();
-        let time = format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}");
+        let era = if year < 0 { "-" } else { "" };
+        let time = format!(
+            "{era}{:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}",
+            year.unsigned_abs()
+        );
         if self.offset == 0 {
             return format!("{time}Z");
         }
@@ -536,8 +540,11 @@ impl Reading {
                 return Err("day-of-year out of range".into());
             }
             let (_, month, day) = date_of(days_of(self.year, 1, 1) + year_day - 1);
-            if self.month.is_some_and(|m| m != month) || self.day.is_some_and(|d| d != day) {
+            if self.month.is_some_and(|m| m != month) {
                 return Err("day-of-year does not match month".into());
+            }
+            if self.day.is_some_and(|d| d != day) {
+                return Err("day-of-year does not match day".into());
             }
             (self.month, self.day) = (Some(month), Some(day));
         }

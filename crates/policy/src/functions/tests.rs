@@ -616,9 +616,9 @@ fn ask(expression: &str) -> Result<Value, EvaluateError> {
 }
 
 #[test]
-fn the_peer_lends_50_functions_and_replaces_one_of_the_standard() {
+fn the_peer_lends_51_functions_and_replaces_one_of_the_standard() {
     let standard = sigward_jmespath::Functions::standard().names().len();
-    assert_eq!((standard, registry().names().len()), (26, 26 + 50 - 1));
+    assert_eq!((standard, registry().names().len()), (26, 26 + 51 - 1));
 }
 
 #[test]
@@ -632,6 +632,12 @@ fn numbers_read_as_text_keep_their_digits() {
     check("regex_match('^1000650001$', `1000650001`)", Ok("true"));
     check("pattern_match('2.5', `2.5`)", Ok("true"));
     check("regex_replace_all('x', `0.1`, 'y')", Ok(r#""0.1""#));
+}
+
+#[test]
+fn what_is_no_base64_is_refused_at_its_first_stray_byte() {
+    check("base64_decode('  b .')", Err("illegal base64 data at input byte 0"));
+    check("base64_decode('.//*.')", Err("illegal base64 data at input byte 0"));
 }
 
 #[test]
@@ -774,9 +780,33 @@ fn images_are_completed_as_configured() {
 }
 
 #[test]
-fn texts_are_parsed_as_documents() {
+fn json_texts_are_read() {
     check(r#"parse_json('{"a": [1, 2.5, null]}').a[1]"#, Ok("2.5"));
     assert!(evaluate("parse_json('{\"a\":1')").is_err());
+    assert!(evaluate("parse_json('1 2')").is_err());
+}
+
+#[test]
+fn yaml_texts_are_read_as_the_peer_reads_them() {
+    for (text, expected) in [
+        ("a: [1, yes, 0x10, 1_000]", Ok(r#"{"a": [1, true, 16, 1000]}"#)),
+        ("a: 1\na: 2", Ok(r#"{"a": 2}"#)),
+        ("---\na: 1\n---\nb: 2", Ok(r#"{"a": 1}"#)),
+        ("a: 1\n---\n}{", Ok(r#"{"a": 1}"#)),
+        ("- a\n- {b: c}", Ok(r#"["a", {"b": "c"}]"#)),
+        ("a: &x 1\nb: *x", Ok(r#"{"a": 1, "b": 1}"#)),
+        ("a: |\n  x\n  y\n", Ok(r#"{"a": "x\ny\n"}"#)),
+        ("<<: {a: 1}\nb: 2", Ok(r#"{"a": 1, "b": 2}"#)),
+        ("# c", Ok("null")),
+        ("", Ok("null")),
+        ("a: b: c", Err("yaml: mapping values are not allowed in this context")),
+        ("\ta: 1", Err("yaml: found character that cannot start any token")),
+    ] {
+        let root = Value::build().member("text", text).finish();
+        let outcome = evaluate_over(&root, "parse_yaml(text)").map_err(|error| error.to_string());
+        let expected = expected.map(|json: &str| parse_json(json.as_bytes()).unwrap());
+        assert_eq!(outcome, expected.map_err(str::to_owned), "{text:?}");
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use crate::{
     snapshot::Settings,
     stop::{RuleError, Stop},
 };
-use sigward_document::{Value, View};
+use sigward_document::{Value, View, pointer};
 use sigward_jmespath::Expression;
 use sigward_oci::kyverno_reference;
 use smol_str::SmolStr;
@@ -41,7 +41,11 @@ const LISTS: [&str; 3] = ["initContainers", "containers", "ephemeralContainers"]
 fn pod_spec_path(kind: &str) -> Option<&'static [&'static str]> {
     match kind {
         "Pod" => Some(&["spec"]),
-        "Deployment" | "DaemonSet" | "StatefulSet" | "ReplicaSet" | "ReplicationController"
+        "Deployment"
+        | "DaemonSet"
+        | "StatefulSet"
+        | "ReplicaSet"
+        | "ReplicationController"
         | "Job" => Some(&["spec", "template", "spec"]),
         "CronJob" => Some(&["spec", "jobTemplate", "spec", "template", "spec"]),
         _ => None,
@@ -88,7 +92,7 @@ impl Finder<'_> {
                 self.push(list, key, pointer, image)?;
             }
         }
-        // COMPAT: Kyverno 1.19: image volumes run unchecked there; test: image_volumes_are_covered
+        // COMPAT: Kyverno 1.19: image volumes run unchecked there; test: init_containers_and_image_volumes_are_covered
         let volumes = spec.get("volumes").and_then(Value::as_list).unwrap_or_default();
         for (index, volume) in volumes.iter().enumerate() {
             let Some(image) = volume.at_path(&["image", "reference"]) else { continue };
@@ -116,9 +120,11 @@ impl Finder<'_> {
         };
         if segment == "*" {
             let children: Vec<(SmolStr, &Value)> = match node.view() {
-                View::List(items) => {
-                    items.iter().enumerate().map(|(i, v)| (SmolStr::new(i.to_string()), v)).collect()
-                }
+                View::List(items) => items
+                    .iter()
+                    .enumerate()
+                    .map(|(i, v)| (SmolStr::new(i.to_string()), v))
+                    .collect(),
                 View::Map(map) => map.iter().map(|(k, v)| (SmolStr::new(k), v)).collect(),
                 View::Null => Vec::new(),
                 View::Bool(_) | View::Int(_) | View::Float(_) | View::String(_) => {
@@ -157,9 +163,9 @@ impl Finder<'_> {
     ) -> Result<(), Stop> {
         let View::Map(map) = node.view() else { return Err(wrong(at, "a map")) };
         let Some(image) = map.get(&extractor.value) else { return Ok(()) };
-        let mut pointer: String = at.iter().map(|s| format!("/{}", escape(s))).collect();
+        let mut pointer = render(at);
         pointer.push('/');
-        pointer.push_str(&escape(&extractor.value));
+        pointer.push_str(&pointer::escape(&extractor.value));
         let key = match &extractor.key {
             Some(member) => match map.get(member).and_then(Value::as_str) {
                 Some(key) => key.to_owned(),
@@ -225,12 +231,15 @@ fn pull_secrets(node: &Value) -> Vec<SmolStr> {
 }
 
 fn wrong(at: &[SmolStr], expected: &str) -> Stop {
-    let pointer: String = at.iter().map(|s| format!("/{s}")).collect();
-    RuleError::Images(format!("{pointer}: expected {expected}")).into()
+    RuleError::Images(format!("{}: expected {expected}", render(at))).into()
 }
 
-fn escape(segment: &str) -> String {
-    segment.replace('~', "~0").replace('/', "~1")
+fn render(at: &[SmolStr]) -> String {
+    at.iter().fold(String::new(), |mut text, segment| {
+        text.push('/');
+        text.push_str(&pointer::escape(segment));
+        text
+    })
 }
 
 #[cfg(test)]
@@ -244,7 +253,12 @@ mod tests {
         }
     }
 
-    fn check(kind: &str, object: &str, extractors: &[Extractor], expected: &[(&str, &str, &str, &str)]) {
+    fn check(
+        kind: &str,
+        object: &str,
+        extractors: &[Extractor],
+        expected: &[(&str, &str, &str, &str)],
+    ) {
         let object = sigward_document::parse_json(object.as_bytes()).unwrap();
         let own = BTreeMap::from([(SmolStr::new(kind), extractors.to_vec())]);
         let extractors = if extractors.is_empty() { BTreeMap::new() } else { own };
@@ -263,7 +277,9 @@ mod tests {
             .collect();
         let expected: Vec<_> = expected
             .iter()
-            .map(|(a, b, c, d)| ((*a).to_owned(), (*b).to_owned(), (*c).to_owned(), (*d).to_owned()))
+            .map(|(a, b, c, d)| {
+                ((*a).to_owned(), (*b).to_owned(), (*c).to_owned(), (*d).to_owned())
+            })
             .collect();
         assert_eq!(got, expected);
     }
@@ -286,7 +302,12 @@ mod tests {
 
     #[test]
     fn an_empty_image_is_ignored() {
-        check("Pod", r#"{"spec":{"containers":[{"name":"a","image":" "},{"name":"b"}]}}"#, &[], &[]);
+        check(
+            "Pod",
+            r#"{"spec":{"containers":[{"name":"a","image":" "},{"name":"b"}]}}"#,
+            &[],
+            &[],
+        );
     }
 
     #[test]
@@ -304,12 +325,19 @@ mod tests {
 
     #[test]
     fn follows_the_template_of_every_controller() {
-        for kind in ["Deployment", "DaemonSet", "StatefulSet", "ReplicaSet", "ReplicationController", "Job"] {
+        for kind in
+            ["Deployment", "DaemonSet", "StatefulSet", "ReplicaSet", "ReplicationController", "Job"]
+        {
             check(
                 kind,
                 r#"{"spec":{"template":{"spec":{"containers":[{"name":"a","image":"x"}]}}}}"#,
                 &[],
-                &[("containers", "a", "/spec/template/spec/containers/0/image", "docker.io/x:latest")],
+                &[(
+                    "containers",
+                    "a",
+                    "/spec/template/spec/containers/0/image",
+                    "docker.io/x:latest",
+                )],
             );
         }
         check(

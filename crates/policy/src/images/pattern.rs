@@ -38,9 +38,7 @@ fn covers_digest(pattern: &str, image: &ImageReference) -> bool {
     // The tag that is written beside the digest says which it is meant to be. Without one any tag may be
     // meant, and a wildcard was written to mean many.
     match &image.tag {
-        Some(written) => {
-            wildcard::matches(tag, written) || wildcard::contains_wildcard(tag)
-        }
+        Some(written) => wildcard::matches(tag, written) || wildcard::contains_wildcard(tag),
         None => wildcard::contains_wildcard(tag),
     }
 }

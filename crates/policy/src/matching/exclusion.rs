@@ -132,8 +132,7 @@ mod tests {
     use crate::request::{GroupVersionKind, Operation};
 
     fn check(filters: &str, object: (&str, &str, &str, &str), expected: bool) {
-        let settings =
-            Settings { resource_filters: SmolStr::new(filters), ..Settings::default() };
+        let settings = Settings { resource_filters: SmolStr::new(filters), ..Settings::default() };
         let (kind, sub_resource, namespace, name) = object;
         let gvk = GroupVersionKind { group: "".into(), version: "v1".into(), kind: kind.into() };
         let envelope = Envelope {

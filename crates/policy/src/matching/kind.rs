@@ -9,8 +9,7 @@ use smol_str::SmolStr;
 /// looks like a version decides what each part is.
 pub(crate) fn parse(text: &str) -> KindPattern {
     let (head, last) = text.rsplit_once('/').map_or((None, text), |(h, l)| (Some(h), l));
-    let parts: Vec<&str> =
-        head.iter().flat_map(|h| h.split('/')).chain(last.split('.')).collect();
+    let parts: Vec<&str> = head.iter().flat_map(|h| h.split('/')).chain(last.split('.')).collect();
     match parts.as_slice() {
         ["*", "*"] => pattern("*", "*", "*", "*"),
         ["*", sub] if is_lower_case(sub) => pattern("*", "*", "*", sub),

@@ -41,7 +41,7 @@ impl JsonPatch {
 
 /// Reads operations from YAML or JSON.
 pub(crate) fn parse(text: &str) -> Result<Vec<patch::Operation>, String> {
-    let written = crate::gap::parse_yaml(text).map_err(|error| error.message)?;
+    let written = sigward_document::parse_yaml(text).map_err(|error| error.message)?;
     patch::Operation::parse_list(&written.value).map_err(|error| error.to_string())
 }
 

@@ -16,7 +16,7 @@ use crate::{
     pin::PinnedImage,
     rules::verify_images::{attest::Attested, entry::Entry, report::Failure},
     snapshot::FailureAction,
-    stop::Stop,
+    stop::{Gather, Stop},
 };
 use sigward_document::{Frame, Value};
 use sigward_oci::{Access, Digest, DigestReference, ImageReference};
@@ -103,7 +103,7 @@ impl VerifyImages {
                 results.images.push(unreadable(image, reason));
             }
         }
-        let mut suspended = false;
+        let mut gather = Gather::default();
         let mut names: BTreeMap<SmolStr, Vec<(SmolStr, Value)>> = BTreeMap::new();
         for entry in &entries {
             let access = entry.access_with(&images.pull_secrets, &context.request.namespace);
@@ -114,16 +114,12 @@ impl VerifyImages {
                 }
                 let known = names.entry(image.pointer.clone()).or_default();
                 let one = One { rule, entry, image, reference, access: &access };
-                match one.verify(known, context) {
-                    Ok(Some(result)) => results.images.push(result),
-                    Ok(None) => {}
-                    // The other images' fetches are wanted as well, so that all are asked together.
-                    Err(Stop::Suspended) => suspended = true,
-                    Err(stop) => return Err(stop),
-                }
+                let result = gather.take(one.verify(known, context))?;
+                results.images.extend(result.flatten());
             }
         }
-        if suspended { Err(Stop::Suspended) } else { Ok(results) }
+        gather.done()?;
+        Ok(results)
     }
 }
 
@@ -186,6 +182,9 @@ impl One<'_> {
                     _ => None,
                 };
                 let message = message::verified(attested, &self.normal());
+                let can_move = self.reference.digest.is_none() && pin.is_none();
+                let next = (can_move && !self.entry.verify_digest)
+                    .then(|| message::TAG_CAN_MOVE.to_owned());
                 Ok(Some(ImageResult {
                     outcome: ImageOutcome {
                         image: self.normal(),
@@ -195,7 +194,7 @@ impl One<'_> {
                         pinned: pin.is_some(),
                         attestor,
                         looked_at,
-                        next: None,
+                        next,
                     },
                     message: Some(message),
                     own_error: false,
@@ -219,19 +218,20 @@ impl One<'_> {
         let fields = images::fields(self.reference, None);
         let frame = Value::map([(SmolStr::new_static("image"), fields)]);
         context.within(Frame::Hides, frame, |context| {
-            let mut suspended = false;
+            let mut gather = Gather::default();
             let mut last = None;
+            let mut failures = Vec::new();
             for (index, attestors) in self.entry.attestors.iter().enumerate() {
                 let path = format!(".attestors[{index}]");
-                match self.attestor_set(&subject, attestors, &path, context) {
-                    Ok(Ok(proved)) => last = Some(proved),
-                    Ok(Err(failure)) => return Ok(Proved::Failed(failure)),
-                    Err(Stop::Suspended) => suspended = true,
-                    Err(stop) => return Err(stop),
+                match gather.take(self.attestor_set(&subject, attestors, &path, context))? {
+                    Some(Ok(proved)) => last = Some(proved),
+                    Some(Err(failure)) => failures.push(failure),
+                    None => {}
                 }
             }
-            if suspended {
-                return Err(Stop::Suspended);
+            gather.done()?;
+            if let Some(failure) = Failure::decisive(failures) {
+                return Ok(Proved::Failed(failure));
             }
             let mut attested = false;
             if !self.entry.attestations.is_empty() {
@@ -323,7 +323,7 @@ impl One<'_> {
     fn pin_looked_up(&self, digest: Digest, result: &mut ImageResult) {
         if let Some(tag) = self.reference.tag_reference() {
             result.pin =
-                Some(PinnedImage::looked_up(tag, digest.clone(), self.entry.pins_without_proof()));
+                Some(PinnedImage::looked_up(tag, digest.clone(), Entry::pins_without_proof()));
             result.outcome.pinned = true;
         }
         result.outcome.digest = Some(digest);
@@ -332,8 +332,9 @@ impl One<'_> {
     /// The registry could not be asked, and nothing but the pin needed it.
     fn pin_failed(&self, cause: Option<Cause>, result: &mut ImageResult) {
         result.message = Some(message::pin_failed(&self.normal(), cause.as_ref()));
-        result.outcome.next =
-            Some("set `mutateDigest: false` and `verifyDigest: false` if no digest is wanted".into());
+        result.outcome.next = Some(
+            "set `mutateDigest: false` and `verifyDigest: false` if no digest is wanted".into(),
+        );
         result.outcome.status = match cause {
             Some(cause) => ImageStatus::Undetermined(cause),
             None => ImageStatus::Refuted,

@@ -97,7 +97,7 @@ impl Exchange {
             let result = self.attempt(outgoing, &state, deadline, progress).await;
             let wait = match &result {
                 Ok(answer) if outgoing.retry && is_passing(answer.status) => {
-                    progress.note(format_smolstr!(
+                    progress.note(&format_smolstr!(
                         "{} answered {}",
                         answer.place.host,
                         answer.status.as_u16()
@@ -119,7 +119,7 @@ impl Exchange {
                 _ => return result,
             };
             if let Err(error) = &result {
-                progress.note(error.cause().said.unwrap_or_else(|| error.to_smolstr()));
+                progress.note(&error.cause().said.unwrap_or_else(|| error.to_smolstr()));
             }
             let fits = wait <= times.longest_pause && Instant::now() + wait < deadline;
             if last_one || !fits {
@@ -138,6 +138,7 @@ impl Exchange {
         progress: &Progress,
     ) -> Result<Answer, FetchError> {
         let place = place(&outgoing.host, &outgoing.path);
+        progress.wait_for(&place);
         let started = Instant::now();
         let left = deadline.saturating_duration_since(started);
         let timed_out = || FetchError::TimedOut {
@@ -453,7 +454,7 @@ fn redirect(from: &Url, headers: &HeaderMap) -> Option<Url> {
 }
 
 /// Same scheme, host and port.
-pub(crate) fn same_origin(one: &Url, other: &Url) -> bool {
+fn same_origin(one: &Url, other: &Url) -> bool {
     one.scheme() == other.scheme()
         && one.host_str() == other.host_str()
         && one.port_or_known_default() == other.port_or_known_default()

@@ -154,7 +154,9 @@ async fn faults_of_the_token_endpoint_keep_their_names() {
     ] {
         let bench = guarded(Auth::bearer("user", "pw"));
         bench.kit.fault(Fault::new(effect.clone()).class(Class::Token));
-        let client = with_key(&bench, basic("pw"));
+        let login = Some(Login { hosts: vec![bench.kit.host().into()], key: basic("pw") });
+        let patience = if effect == Effect::Hang { impatient() } else { hasty() };
+        let client = client(Options { login, ..patience });
         let error = client.resolve_tag(&bench.tag("v1"), &anonymous()).await.unwrap_err();
         assert_eq!(error.cause().kind, kind, "{effect:?} {error:?}");
     }

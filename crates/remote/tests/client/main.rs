@@ -26,15 +26,15 @@ struct Bench {
     digest: Digest,
 }
 
-/// Times that make faults end soon.
+/// Times that make faults end soon, but not because the machine is busy.
 fn hasty() -> Options {
     Options {
         proxies: Proxies::Direct,
         times: Times {
-            connect: Duration::from_secs(1),
-            answer: Duration::from_millis(300),
-            idle: Duration::from_millis(300),
-            work: Duration::from_secs(5),
+            connect: Duration::from_secs(5),
+            answer: Duration::from_secs(5),
+            idle: Duration::from_secs(5),
+            work: Duration::from_secs(20),
             backoff: Duration::from_millis(5),
             longest_pause: Duration::from_secs(2),
             breaker: Duration::from_millis(200),
@@ -42,6 +42,13 @@ fn hasty() -> Options {
         },
         ..Options::default()
     }
+}
+
+/// The same for faults that give no answer at all.
+fn impatient() -> Options {
+    let options = hasty();
+    let brief = Duration::from_millis(300);
+    Options { times: Times { answer: brief, idle: brief, ..options.times }, ..options }
 }
 
 fn client(options: Options) -> Registry {

@@ -2,6 +2,9 @@
 //!
 //! What was typed is parsed here and nowhere else; a command turns it into a requirement or a request to sign, and
 //! after that no flag exists. A flag of the keyless world is refused by name: none is accepted and ignored.
+mod attest;
+mod deprecated;
+mod detached;
 mod evidence;
 mod flags;
 mod generate_key_pair;
@@ -12,10 +15,15 @@ mod pflag;
 mod public_key;
 mod refuse;
 mod registry;
+mod sign;
+mod sign_blob;
+mod signing;
+mod time;
 mod tree;
 mod triangulate;
 mod verify;
 mod verify_attestation;
+mod verify_blob;
 mod version;
 
 pub(crate) use flags::Global;
@@ -49,15 +57,19 @@ struct Cosign {
 /// cosign's commands; they hang at the top level of `sigward` too.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Commands {
+    Attest(Box<attest::Attest>),
     Completion(super::completion::Completion),
     GenerateKeyPair(generate_key_pair::GenerateKeyPair),
     ImportKeyPair(import_key_pair::ImportKeyPair),
     Login(login::Login),
     PublicKey(public_key::PublicKey),
+    Sign(Box<sign::Sign>),
+    SignBlob(Box<sign_blob::SignBlob>),
     Tree(tree::Tree),
     Triangulate(triangulate::Triangulate),
-    Verify(verify::Verify),
-    VerifyAttestation(verify_attestation::VerifyAttestation),
+    Verify(Box<verify::Verify>),
+    VerifyAttestation(Box<verify_attestation::VerifyAttestation>),
+    VerifyBlob(Box<verify_blob::VerifyBlob>),
     Version(version::Version),
 }
 
@@ -91,6 +103,8 @@ impl<E: Error> From<E> for Failure {
 /// Where a command prints: standard output or `--output-file`, and standard error.
 pub(crate) struct Output {
     out: Box<dyn Write + Send>,
+    /// `--verbose`: requests are shown on standard error.
+    verbose: bool,
 }
 
 impl Output {
@@ -126,11 +140,8 @@ pub(crate) fn run(args: Vec<OsString>) -> ExitCode {
         Ok(matches) => matches,
         Err(error) => return usage(&error),
     };
-    let parsed = Cosign::from_arg_matches(&matches).map_err(Failure::from).and_then(|cosign| {
-        refuse::keyless_flags(&matches)?;
-        Ok(cosign)
-    });
-    finish(parsed.and_then(|Cosign { global, command }| execute(&global, command)))
+    let parsed = Cosign::from_arg_matches(&matches).map_err(Failure::from);
+    finish(parsed.and_then(|Cosign { global, command }| execute(&matches, &global, command)))
 }
 
 /// The tree as clap sees it, with the environment twins of every flag.
@@ -140,10 +151,11 @@ pub(crate) fn command() -> Command {
 
 /// Runs one command that `sigward` parsed at its top level.
 pub(crate) fn run_parsed(matches: &ArgMatches, global: &Global, command: Commands) -> ExitCode {
-    finish(refuse::keyless_flags(matches).and_then(|()| execute(global, command)))
+    finish(execute(matches, global, command))
 }
 
-fn execute(global: &Global, command: Commands) -> Result<(), Failure> {
+fn execute(matches: &ArgMatches, global: &Global, command: Commands) -> Result<(), Failure> {
+    refuse::keyless_flags(matches)?;
     let timeout = sigward_document::GoDuration::parse(&global.timeout).map_err(|error| {
         Failure::new(format!(
             "invalid argument {:?} for \"-t, --timeout\" flag: {error}",
@@ -154,7 +166,8 @@ fn execute(global: &Global, command: Commands) -> Result<(), Failure> {
         Some(path) => Box::new(std::fs::File::create(path)?),
         None => Box::new(stdout()),
     };
-    let mut output = Output { out };
+    let mut output = Output { out, verbose: global.verbose };
+    deprecated::flags(&output, matches);
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let timeout = Duration::from_nanos(u64::try_from(timeout.nanoseconds()).unwrap_or(0));
@@ -175,15 +188,19 @@ fn execute(global: &Global, command: Commands) -> Result<(), Failure> {
 
 async fn dispatch(output: &mut Output, given: Commands) -> Result<(), Failure> {
     match given {
+        Commands::Attest(it) => attest::run(output, *it).await,
         Commands::Completion(it) => it.run(&mut command(), output),
         Commands::GenerateKeyPair(it) => generate_key_pair::run(output, &it),
         Commands::ImportKeyPair(it) => import_key_pair::run(output, &it),
         Commands::Login(it) => login::run(output, &it),
         Commands::PublicKey(it) => public_key::run(output, &it),
+        Commands::Sign(it) => sign::run(output, *it).await,
+        Commands::SignBlob(it) => sign_blob::run(output, &it),
         Commands::Tree(it) => tree::run(output, it).await,
         Commands::Triangulate(it) => triangulate::run(output, it).await,
-        Commands::Verify(it) => verify::run(output, it).await,
-        Commands::VerifyAttestation(it) => verify_attestation::run(output, it).await,
+        Commands::Verify(it) => verify::run(output, *it).await,
+        Commands::VerifyAttestation(it) => verify_attestation::run(output, *it).await,
+        Commands::VerifyBlob(it) => verify_blob::run(output, &it),
         Commands::Version(it) => version::run(output, &it),
     }
 }

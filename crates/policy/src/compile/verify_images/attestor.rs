@@ -111,10 +111,7 @@ impl Sets<'_> {
             + usize::from(wire.keyless.is_some())
             + usize::from(wire.attestor.is_some());
         if kinds != 1 {
-            sink.error(
-                path,
-                "exactly one of keys, certificates, keyless and attestor is required",
-            );
+            sink.error(path, "exactly one of keys, certificates, keyless and attestor is required");
             return;
         }
         algorithm(&wire.signature_algorithm, &format!("{path}.signatureAlgorithm"), sink);
@@ -190,7 +187,10 @@ impl Sets<'_> {
         let ignored = rekor.is_some_and(|rekor| rekor.ignore_tlog == Some(true));
         if ignored || self.ground.settings.insecure_ignore_tlog_for_keys {
             if rekor.is_some_and(|r| !r.url.is_empty() || !r.pubkey.is_empty()) {
-                sink.warn(&format!("{path}.rekor"), "url and pubkey have no effect: no log is asked");
+                sink.warn(
+                    &format!("{path}.rekor"),
+                    "url and pubkey have no effect: no log is asked",
+                );
             }
             return;
         }
@@ -218,7 +218,8 @@ impl Sets<'_> {
     /// Only Secrets: files and URLs would let a policy's author read what the process can.
     // COMPAT: Kyverno 1.19: files and URLs are read there; test: key_references_to_files_and_urls_are_refused
     fn reference(&self, reference: &str, path: &str, sink: &mut Sink) -> Vec<Who> {
-        let services = ["awskms://", "gcpkms://", "azurekms://", "hashivault://", "pkcs11:", "gitlab://"];
+        let services =
+            ["awskms://", "gcpkms://", "azurekms://", "hashivault://", "pkcs11:", "gitlab://"];
         if services.iter().any(|scheme| reference.starts_with(scheme)) {
             sink.unsupported(path, "a key management service");
             return Vec::new();
@@ -313,7 +314,7 @@ fn keyless_lint(wire: &KeylessAttestor, path: &str, sink: &mut Sink) {
     for (regexp, field) in
         [(&wire.issuer_regexp, "issuerRegExp"), (&wire.subject_regexp, "subjectRegExp")]
     {
-        if !regexp.is_empty() && !(regexp.starts_with('^') && regexp.ends_with('$')) {
+        if !regexp.is_empty() && (!regexp.starts_with('^') || !regexp.ends_with('$')) {
             sink.warn(&format!("{path}.{field}"), "the expression is not anchored by `^` and `$`");
         }
     }

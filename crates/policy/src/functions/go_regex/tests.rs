@@ -74,6 +74,9 @@ fn patterns_are_refused_as_go_refuses_them() {
     check_error(r"\Z", r"invalid escape sequence: `\Z`");
     check_error(r"\h", r"invalid escape sequence: `\h`");
     check_error(r"[a-\d]", r"invalid escape sequence: `\d`");
+    check_error("*a", "missing argument to repetition operator: `*`");
+    check_error("a|??", "missing argument to repetition operator: `??`");
+    check_error("({2})", "missing argument to repetition operator: `{2}`");
     check_error("a**", "invalid nested repetition operator: `**`");
     check_error("x{1001}", "invalid repeat count: `{1001}`");
     check_error("[z-a]", "invalid character class range: `z-a`");

@@ -10,7 +10,7 @@ use crate::{
     context::Context,
     fact::{Cause, CauseKind, KeyByReference, ProofOf},
     message,
-    stop::Stop,
+    stop::{Gather, Stop},
 };
 use sigward_oci::DigestReference;
 use sigward_sigstore::{
@@ -47,7 +47,7 @@ pub(crate) enum Node {
         /// At least one.
         count: usize,
         /// In order.
-        of: Vec<Node>,
+        of: Vec<Self>,
     },
 }
 
@@ -96,10 +96,13 @@ impl One<'_> {
             self.leaf(subject, path, attestor, context)
         };
         let counted = count(&node, &mut one, context)?;
-        Ok(counted.and_then(|mut proved| match proved.is_empty() {
-            true => Err(Failure::refuted("no attestor was asked".into())),
-            false => Ok(proved.swap_remove(0)),
-        }))
+        Ok(match counted {
+            Ok(proved) => proved
+                .into_iter()
+                .next()
+                .ok_or_else(|| Failure::refuted("no attestor was asked".into())),
+            Err(failure) => Err(failure),
+        })
     }
 
     /// One attestor by itself.
@@ -139,17 +142,14 @@ impl One<'_> {
         shows: &Shows,
         context: &mut Context<'_>,
     ) -> Result<Node, Stop> {
-        let mut suspended = false;
+        let mut gather = Gather::default();
         let mut of = Vec::with_capacity(set.entries.len());
         for (index, attestor) in set.entries.iter().enumerate() {
             let path = format!("{path}.entries[{index}].{}", attestor.who.word());
-            match self.look_up_one(attestor, path, shows, context) {
-                Ok(node) => of.push(node),
-                Err(Stop::Suspended) => suspended = true,
-                Err(stop) => return Err(stop),
-            }
+            of.extend(gather.take(self.look_up_one(attestor, path, shows, context))?);
         }
-        if suspended { Err(Stop::Suspended) } else { Ok(Node::Set { count: set.count, of }) }
+        gather.done()?;
+        Ok(Node::Set { count: set.count, of })
     }
 
     fn look_up_one(
@@ -209,14 +209,14 @@ impl One<'_> {
     }
 }
 
+/// Asks one attestor: its path, what is asked, and with what.
+type AskOne<'a, 'c, T> = dyn FnMut(&str, &requirement::Attestor, &mut Context<'c>) -> Result<Result<T, Failure>, Stop>
+    + 'a;
+
 /// Counts a set attestor by attestor: those that could still complete it are asked together.
 pub(crate) fn count<'c, T: Clone>(
     node: &Node,
-    one: &mut dyn FnMut(
-        &str,
-        &requirement::Attestor,
-        &mut Context<'c>,
-    ) -> Result<Result<T, Failure>, Stop>,
+    one: &mut AskOne<'_, 'c, T>,
     context: &mut Context<'c>,
 ) -> Result<Result<Vec<T>, Failure>, Stop> {
     let (count_wanted, of) = match node {
@@ -240,42 +240,34 @@ pub(crate) fn count<'c, T: Clone>(
                 return Ok(Err(failure));
             }
             Next::Ask(indices) => {
-                let mut suspended = false;
+                let mut gather = Gather::default();
                 for index in indices {
                     let Some(child) = of.get(index) else { continue };
-                    let verdict = match count(child, one, context) {
-                        Ok(Ok(more)) => {
+                    let verdict = match gather.take(count(child, one, context))? {
+                        Some(Ok(more)) => {
                             found.extend(more);
                             Verdict::Verified
                         }
-                        Ok(Err(failure)) => {
+                        Some(Err(failure)) => {
                             let undetermined = failure.cause.is_some();
                             failures.push((index, failure));
                             if undetermined { Verdict::Undetermined } else { Verdict::Refuted }
                         }
-                        Err(Stop::Suspended) => {
-                            suspended = true;
-                            continue;
-                        }
-                        Err(stop) => return Err(stop),
+                        None => continue,
                     };
                     if let Some(slot) = verdicts.get_mut(index) {
                         *slot = Some(verdict);
                     }
                 }
-                if suspended {
-                    return Err(Stop::Suspended);
-                }
+                gather.done()?;
             }
         }
     }
 }
 
 /// A proof as this crate speaks of it.
-fn read<'p>(
-    proof: &Proof,
-    path_of: &dyn Fn(&[u16]) -> &'p str,
-) -> Result<ProvedSet, Failure> {
+#[expect(clippy::result_large_err, reason = "made once for each proof, and read at once")]
+fn read<'p>(proof: &Proof, path_of: &dyn Fn(&[u16]) -> &'p str) -> Result<ProvedSet, Failure> {
     let looked_at = message::looked_at(proof);
     let cause = match &proof.outcome {
         Outcome::Verified(witnesses) => {

@@ -4,10 +4,12 @@ use super::{
     flags::CommonVerifyFlags,
     keys,
     registry::{Subject, signature_repository},
+    signing,
 };
 use crate::exit_code;
 use sigward_remote::Registry;
 use sigward_sigstore::{
+    keys::PublicKey,
     outcome::Outcome,
     requirement::{Attestor, ClaimRule, LogRule, Requirement, Shows, Stores, Timestamp, Who},
     verified::{Proof, Refusal, Verified},
@@ -19,8 +21,26 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-/// Said on standard error whenever no log is looked at.
-const NO_LOG_WARNING: &str = "WARNING: Skipping tlog verification is an insecure practice that lacks transparency and auditability verification for the signature.";
+/// What a command verifies, for its words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The signature of an image.
+    Signature,
+    /// An attestation about an image.
+    Attestation,
+    /// The signature of a file.
+    Blob,
+}
+
+impl Kind {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Signature => "signature",
+            Self::Attestation => "attestation",
+            Self::Blob => "blob",
+        }
+    }
+}
 
 /// What the flags ask for, before there is an image.
 #[derive(Debug)]
@@ -34,54 +54,116 @@ pub(super) struct Wanted<'a> {
     pub(super) signature_digest_algorithm: &'a str,
 }
 
-/// Turns flags into one closed requirement; after this no flag exists.
+/// The same, read and checked: material in place of names.
+#[derive(Debug)]
+pub(super) struct Requested {
+    /// Any of these may have signed.
+    pub(super) keys: Vec<PublicKey>,
+    /// Pairs that the signature must carry.
+    pub(super) annotations: Vec<(SmolStr, SmolStr)>,
+    /// Whether digest and annotations are looked at.
+    pub(super) check_claims: bool,
+    /// `--max-workers`: requests to one registry at a time.
+    pub(super) workers: usize,
+}
+
+/// Reads the keys, and refuses what this build cannot check.
 ///
 /// # Errors
 /// No key, a demand that this build cannot check, or a key that cannot be read: each names its way out.
-pub(super) fn requirement(
+pub(super) fn public_keys(
     output: &Output,
-    wanted: &Wanted<'_>,
-) -> Result<Arc<Requirement>, Failure> {
-    let Some(reference) = wanted.key else {
+    key: Option<&str>,
+    common: &CommonVerifyFlags,
+    signature_digest_algorithm: &str,
+    kind: Kind,
+) -> Result<Vec<PublicKey>, Failure> {
+    if common.max_workers < 1 {
+        return Err(Failure::new(
+            "please set the --max-worker flag to a value that is greater than 0",
+        ));
+    }
+    let Some(reference) = key else {
         return Err(Failure::new(
             "verification without --key is keyless verification, which is not available in this build",
         ));
     };
-    if !(wanted.common.insecure_ignore_tlog || wanted.common.private_infrastructure) {
+    // Each sound combination of key and hash is accepted; the flag can only name one that does not exist.
+    if !matches!(signature_digest_algorithm, "sha256" | "sha384" | "sha512") {
+        return Err(Failure::new(format!(
+            "unknown digest algorithm: {signature_digest_algorithm} (sha256, sha384 and sha512 are tried)"
+        )));
+    }
+    if !(common.insecure_ignore_tlog || common.private_infrastructure) {
         return Err(Failure::new(
             "a transparency log entry is demanded by default, and checking entries is not available in this build: \
              with --insecure-ignore-tlog the signature is verified without one",
         ));
     }
-    // Each sound combination of key and hash is accepted; the flag can only name one that does not exist.
-    if !matches!(wanted.signature_digest_algorithm, "sha256" | "sha384" | "sha512") {
-        return Err(Failure::new(format!(
-            "unsupported digest algorithm {:?} (sha256, sha384 and sha512 are tried)",
-            wanted.signature_digest_algorithm
-        )));
+    signing::check_trusted_root(common.trusted_root.as_deref())?;
+    let keys = keys::public_keys(reference)?;
+    // COMPAT: cosign 3.1: silent for private infrastructure; test: private_infrastructure_is_not_warned_about
+    if !common.private_infrastructure {
+        output.say(&format!(
+            "WARNING: Skipping tlog verification is an insecure practice that lacks transparency and auditability verification for the {}.",
+            kind.word()
+        ));
     }
-    let store = signature_repository()?;
+    Ok(keys)
+}
+
+/// Reads and checks what the flags of an image's verification ask for.
+///
+/// # Errors
+/// As [`public_keys`]; and an annotation that is no pair.
+pub(super) fn requested(output: &Output, wanted: &Wanted<'_>) -> Result<Requested, Failure> {
     let annotations = pairs(wanted.annotations)?;
-    output.say(NO_LOG_WARNING);
-    let attestors: Vec<Requirement> = keys::public_keys(reference)?
-        .into_iter()
+    let kind = match wanted.shows {
+        Shows::Signature => Kind::Signature,
+        Shows::Statements { .. } => Kind::Attestation,
+    };
+    let keys =
+        public_keys(output, wanted.key, wanted.common, wanted.signature_digest_algorithm, kind)?;
+    Ok(Requested {
+        keys,
+        annotations,
+        check_claims: wanted.check_claims,
+        workers: usize::try_from(wanted.common.max_workers).unwrap_or(usize::MAX).min(MAX_WORKERS),
+    })
+}
+
+/// More requests at a time than this no registry is sent.
+const MAX_WORKERS: usize = 256;
+
+/// Turns flags into one closed requirement; after this no flag exists.
+///
+/// # Errors
+/// `COSIGN_REPOSITORY` is no repository.
+pub(super) fn requirement(
+    wanted: &Wanted<'_>,
+    requested: &Requested,
+) -> Result<Arc<Requirement>, Failure> {
+    let store = signature_repository()?;
+    let attestors: Vec<Requirement> = requested
+        .keys
+        .iter()
         .map(|key| {
             Requirement::One(Box::new(Attestor {
                 shows: wanted.shows.clone(),
                 store: store.clone(),
-                annotations: annotations.clone(),
+                annotations: requested.annotations.clone(),
                 order: if wanted.common.new_bundle_format {
                     Stores::BundleFirst
                 } else {
                     Stores::LegacyOnly
                 },
                 tag_prefix: wanted.tag_prefix.unwrap_or_default().into(),
-                claims: if wanted.check_claims {
+                claims: if requested.check_claims {
                     ClaimRule::Checked
                 } else {
                     ClaimRule::InsecureIgnored
                 },
-                ..Attestor::new(Who::Key(key), LogRule::InsecureIgnored)
+                ..Attestor::new(Who::Key(key.clone()), LogRule::InsecureIgnored)
             }))
         })
         .collect();
@@ -151,24 +233,41 @@ fn refused(refusal: &Refusal) -> Failure {
     Failure { message: refusal.to_string(), code }
 }
 
+/// What was checked about an image's signatures, for the header.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Checks {
+    /// `--annotations` were asked for.
+    pub(super) annotations: bool,
+    /// Digest and annotations.
+    pub(super) claims: bool,
+    /// A log's entry.
+    pub(super) log: bool,
+}
+
+impl Checks {
+    /// What holds for each of the proofs.
+    pub(super) fn of(verified: &[Arc<Verified>], annotations: bool) -> Self {
+        Self {
+            annotations,
+            claims: verified.iter().all(|one| one.claims_checked()),
+            log: verified.iter().all(|one| one.log_checked()),
+        }
+    }
+}
+
 /// The header of a verified image, on standard error: what was checked, and nothing that was not.
 ///
 /// COMPAT: cosign 3.1 prints the log line for bundles even when no log was looked at; we do not; test: says_only_what_was_checked
-pub(super) fn header(
-    output: &Output,
-    subject: &Subject,
-    verified: &[Arc<Verified>],
-    annotations: bool,
-) {
+pub(super) fn header(output: &Output, subject: &Subject, checks: Checks) {
     output.say(&format!("\nVerification for {} --", subject.named.name()));
     output.say("The following checks were performed on each of these signatures:");
-    if annotations {
+    if checks.annotations && checks.claims {
         output.say("  - The specified annotations were verified.");
     }
-    if verified.iter().all(|one| one.claims_checked()) {
+    if checks.claims {
         output.say("  - The cosign claims were validated");
     }
-    if verified.iter().all(|one| one.log_checked()) {
+    if checks.log {
         output.say("  - Existence of the claims in the transparency log was verified offline");
     }
     output.say("  - The signatures were verified against the specified public key");

@@ -1,5 +1,5 @@
 //! cosign's flag groups, as typed. Names, defaults and spellings are those of 3.1 and 2.x.
-use super::pflag::go_bool;
+use super::pflag::{go_bool, go_int};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -118,8 +118,8 @@ pub(crate) struct CommonVerifyFlags {
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", value_parser = go_bool, action = clap::ArgAction::Set)]
     pub(crate) use_signed_timestamps: bool,
     /// the amount of maximum workers for parallel executions
-    #[arg(long, default_value = "10")]
-    pub(crate) max_workers: usize,
+    #[arg(long, default_value = "10", allow_negative_numbers = true, value_parser = go_int)]
+    pub(crate) max_workers: i64,
     /// only allow offline verification
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", value_parser = go_bool, action = clap::ArgAction::Set, hide = true)]
     pub(crate) offline: bool,
@@ -212,10 +212,10 @@ pub(crate) struct TimestampFlags {
 #[derive(Args, Clone, Debug)]
 pub(crate) struct SigningSourceFlags {
     /// whether to use a TUF-provided signing config for the service URLs
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "true", value_parser = go_bool, action = clap::ArgAction::Set)]
-    pub(crate) use_signing_config: bool,
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = go_bool, action = clap::ArgAction::Set)]
+    pub(crate) use_signing_config: Option<bool>,
     /// path to a signing config file
-    #[arg(long)]
+    #[arg(long, conflicts_with = "use_signing_config")]
     pub(crate) signing_config: Option<PathBuf>,
     /// optional path to a TrustedRoot JSON file to verify a signature after signing
     #[arg(long)]

@@ -1,5 +1,8 @@
 //! `login`: credentials for a registry, kept as docker keeps them.
-use super::{Failure, Output, pflag::go_bool};
+use super::{
+    Failure, Output,
+    pflag::{exactly_one, go_bool},
+};
 use base64::Engine as _;
 use clap::Args;
 use serde_json::{Map, Value, json};
@@ -14,7 +17,7 @@ use std::{
 pub(crate) struct Login {
     /// the registry's host
     #[arg(value_name = "SERVER")]
-    pub(crate) server: String,
+    pub(crate) server: Vec<String>,
     /// username
     #[arg(long, short = 'u')]
     pub(crate) username: Option<String>,
@@ -31,6 +34,7 @@ const DOCKER_HUB_KEY: &str = "https://index.docker.io/v1/";
 
 /// Stores the credentials as docker does: through the configured helper, else in `config.json`.
 pub(super) fn run(output: &mut Output, login: &Login) -> Result<(), Failure> {
+    let server = exactly_one(&login.server)?;
     let username = login.username.clone().unwrap_or_default();
     let password = if login.password_stdin {
         if login.password.is_some() {
@@ -47,11 +51,11 @@ pub(super) fn run(output: &mut Output, login: &Login) -> Result<(), Failure> {
     }
     let path = config_path()?;
     let mut config = read_config(&path)?;
-    let key = match login.server.as_str() {
+    let key = match server.as_str() {
         "docker.io" | "index.docker.io" => DOCKER_HUB_KEY,
         other => other,
     };
-    match helper_for(&config, &login.server) {
+    match helper_for(&config, server) {
         Some(helper) => store_with_helper(&helper, key, &username, &password)?,
         None => {
             let auth =

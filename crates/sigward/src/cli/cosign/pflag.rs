@@ -1,4 +1,5 @@
 //! Go's flag habits that clap does not have: `-flag`, `--f`, `--flag=true`, environment twins.
+use super::Failure;
 use clap::{Arg, Command};
 use std::ffi::OsString;
 
@@ -23,7 +24,7 @@ pub(crate) fn normalise(args: Vec<OsString>) -> (Vec<OsString>, Vec<String>) {
             match rewrite(text) {
                 Some(new) => {
                     if new != "version" {
-                        warnings.push(format!("WARNING: the flag {text} is deprecated and will be removed in a future release. Please use the flag {new}."));
+                        warnings.push(format!("WARNING: the {} flag is deprecated and will be removed in a future release. Please use the {} flag instead.", flag_of(text), flag_of(&new)));
                     }
                     new.into()
                 }
@@ -32,6 +33,11 @@ pub(crate) fn normalise(args: Vec<OsString>) -> (Vec<OsString>, Vec<String>) {
         })
         .collect();
     (rewritten, warnings)
+}
+
+/// The flag without a value behind `=`.
+fn flag_of(text: &str) -> &str {
+    text.split_once('=').map_or(text, |(flag, _)| flag)
 }
 
 fn rewrite(text: &str) -> Option<String> {
@@ -109,6 +115,23 @@ pub(crate) fn go_bool(text: &str) -> Result<bool, String> {
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
         _ => Err(format!("strconv.ParseBool: parsing {text:?}: invalid syntax")),
     }
+}
+
+/// The one argument of a command that takes one.
+///
+/// # Errors
+/// cobra's words for any other number.
+pub(super) fn exactly_one<T>(arguments: &[T]) -> Result<&T, Failure> {
+    match arguments {
+        [one] => Ok(one),
+        other => Err(Failure::new(format!("accepts 1 arg(s), received {}", other.len()))),
+    }
+}
+
+/// Go's `strconv.ParseInt` for a decimal number.
+pub(crate) fn go_int(text: &str) -> Result<i64, String> {
+    text.parse()
+        .map_err(|_not_a_number| format!("strconv.ParseInt: parsing {text:?}: invalid syntax"))
 }
 
 #[cfg(test)]

@@ -41,7 +41,6 @@ const UNAVAILABLE: &[(&str, &[&str])] = &[
             "ca_roots",
             "ca_intermediates",
             "sct",
-            "trusted_root",
         ],
     ),
     ("certificates", &["certificate", "certificate_chain"]),
@@ -123,6 +122,20 @@ pub(super) fn usage_message(error: &clap::Error) -> String {
                 Some(_) => format!("unknown flag: {flag}"),
                 None => format!("accepts fewer arguments: unexpected argument {flag:?}"),
             }
+        }
+        ErrorKind::ArgumentConflict => {
+            let flag = |kind| {
+                let text = text(kind);
+                let name = text.split([' ', '=', '[']).next().unwrap_or_default();
+                name.trim_start_matches('-').to_owned()
+            };
+            let mut group = [flag(ContextKind::InvalidArg), flag(ContextKind::PriorArg)];
+            let typed = group.join(" ");
+            group.sort_by(|a, b| b.cmp(a));
+            format!(
+                "if any flags in the group [{}] are set none of the others can be; [{typed}] were all set",
+                group.join(" ")
+            )
         }
         ErrorKind::InvalidSubcommand => {
             format!("unknown command {:?} for \"cosign\"", text(ContextKind::InvalidSubcommand))

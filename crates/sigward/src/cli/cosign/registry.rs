@@ -1,13 +1,13 @@
 //! Images as typed, and the client that speaks to their registries.
-use super::{Failure, flags::RegistryFlags, keys::reason};
+use super::{Failure, Output, flags::RegistryFlags, keys::reason};
 use crate::exit_code;
 use sigward_oci::{Access, DigestReference, GoReference, TagReference, go_reference, resolve_host};
 use sigward_remote::{
-    FetchError, HostOptions, Key, Login, NoSecrets, Options, Registry, Secret, Unobserved,
-    docker_configs,
+    FetchError, HostOptions, Key, Login, NoSecrets, Observer, Operation, Options, Registry, Secret,
+    Unobserved, docker_configs,
 };
 use smol_str::SmolStr;
-use std::{path::Path, sync::Arc};
+use std::{io::Write as _, path::Path, sync::Arc, time::Duration};
 
 /// Where signatures lie when not beside the image.
 const REPOSITORY_VARIABLE: &str = "COSIGN_REPOSITORY";
@@ -28,7 +28,24 @@ pub(super) struct Subject {
 ///
 /// # Errors
 /// A certificate file cannot be read or used, or half of a login is missing.
-pub(super) fn client(flags: &RegistryFlags, images: &[GoReference]) -> Result<Registry, Failure> {
+pub(super) fn client(
+    output: &Output,
+    flags: &RegistryFlags,
+    images: &[GoReference],
+) -> Result<Registry, Failure> {
+    client_with(output, flags, images, None)
+}
+
+/// A client that sends at most so many requests to a host at a time (`--max-workers`).
+///
+/// # Errors
+/// As [`client`].
+pub(super) fn client_with(
+    output: &Output,
+    flags: &RegistryFlags,
+    images: &[GoReference],
+    workers: Option<usize>,
+) -> Result<Registry, Failure> {
     let read = |path: &Path| {
         std::fs::read(path)
             .map_err(|error| Failure::new(format!("open {}: {}", path.display(), reason(&error))))
@@ -55,9 +72,34 @@ pub(super) fn client(flags: &RegistryFlags, images: &[GoReference]) -> Result<Re
         login: login(flags, images)?,
         ..Options::default()
     };
+    if let Some(workers) = workers {
+        options.per_host = workers;
+    }
     options.caps.attachment =
         max_attachment(std::env::var(MAX_ATTACHMENT_VARIABLE).ok().as_deref())?;
-    Ok(Registry::new(options, Arc::new(NoSecrets), Arc::new(Unobserved))?)
+    let observer: Arc<dyn Observer> =
+        if output.verbose { Arc::new(Trace) } else { Arc::new(Unobserved) };
+    Ok(Registry::new(options, Arc::new(NoSecrets), observer)?)
+}
+
+/// `--verbose`: one line on standard error for each request.
+#[derive(Debug)]
+struct Trace;
+
+impl Observer for Trace {
+    fn request(&self, host: &str, operation: Operation, status: Option<u16>, took: Duration) {
+        let status = status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
+        let _closed = writeln!(
+            std::io::stderr(),
+            "{host} {}: {status} in {} ms",
+            operation.as_str(),
+            took.as_millis()
+        );
+    }
+
+    fn retry(&self, host: &str, operation: Operation) {
+        let _closed = writeln!(std::io::stderr(), "{host} {}: again", operation.as_str());
+    }
 }
 
 fn login(flags: &RegistryFlags, images: &[GoReference]) -> Result<Option<Login>, Failure> {
@@ -140,16 +182,29 @@ pub(super) async fn resolve(registry: &Registry, named: GoReference) -> Result<S
     Ok(Subject { digest: DigestReference { repository, digest }, named })
 }
 
+/// A manifest that is not there, in the words of a registry's answer.
+pub(super) struct Missing {
+    /// Where it was looked for.
+    pub(super) url: String,
+    /// What distribution's registries say.
+    pub(super) said: String,
+}
+
+/// Describes the answer 404 for a tag or a digest.
+pub(super) fn missing(repository: &str, reference: &str) -> Missing {
+    let location = resolve_host(repository);
+    let kind = if reference.contains(':') { "Digest" } else { "Tag" };
+    Missing {
+        url: format!("https://{}/v2/{}/manifests/{reference}", location.host, location.path),
+        said: format!("MANIFEST_UNKNOWN: manifest unknown; map[{kind}:{reference}]"),
+    }
+}
+
 /// COMPAT: cosign 3.1: exit code 11 and `image tag not found: …MANIFEST_UNKNOWN…`; test: a_missing_tag_ends_with_code_11
 fn not_found(tag: &TagReference) -> Failure {
-    let location = resolve_host(&tag.repository);
+    let Missing { url, said } = missing(&tag.repository, &tag.tag);
     Failure {
-        message: format!(
-            "image tag not found: GET https://{}/v2/{}/manifests/{tag}: MANIFEST_UNKNOWN: manifest unknown; map[Tag:{tag}]",
-            location.host,
-            location.path,
-            tag = tag.tag
-        ),
+        message: format!("image tag not found: GET {url}: {said}"),
         code: exit_code::IMAGE_TAG_NOT_FOUND,
     }
 }

@@ -2,7 +2,7 @@
 use super::{
     Failure, Output,
     flags::RegistryFlags,
-    pflag::go_bool,
+    pflag::{exactly_one, go_bool},
     registry::{self, fetch_failure},
 };
 use clap::Args;
@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 pub(crate) struct Tree {
     /// the image, by tag or digest
     #[arg(value_name = "IMAGE")]
-    pub(crate) image: String,
+    pub(crate) image: Vec<String>,
     /// mode for fetching references from the registry (legacy|oci-1-1)
     #[arg(long)]
     pub(crate) registry_referrers_mode: Option<String>,
@@ -39,8 +39,8 @@ pub(super) async fn run(output: &mut Output, it: Tree) -> Result<(), Failure> {
             )));
         }
     };
-    let named = registry::parse(&it.image)?;
-    let client = registry::client(&it.registry, std::slice::from_ref(&named))?;
+    let named = registry::parse(exactly_one(&it.image)?)?;
+    let client = registry::client(output, &it.registry, std::slice::from_ref(&named))?;
     let subject = registry::resolve(&client, named).await?;
     let access = Access::default();
     let repository =

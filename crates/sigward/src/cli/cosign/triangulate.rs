@@ -1,5 +1,5 @@
 //! `triangulate`: where the signatures of an image lie.
-use super::{Failure, Output, flags::RegistryFlags, registry};
+use super::{Failure, Output, flags::RegistryFlags, pflag::exactly_one, registry};
 use clap::Args;
 use sigward_oci::{Attachment, attached_tag};
 
@@ -8,7 +8,7 @@ use sigward_oci::{Attachment, attached_tag};
 pub(crate) struct Triangulate {
     /// the image, by tag or digest
     #[arg(value_name = "IMAGE")]
-    pub(crate) image: String,
+    pub(crate) image: Vec<String>,
     /// related attachment to triangulate (attestation|sbom|signature|digest)
     #[arg(long = "type", default_value = "signature")]
     pub(crate) kind: String,
@@ -18,8 +18,8 @@ pub(crate) struct Triangulate {
 
 /// Prints the tag, or with `--type digest` the image by its digest.
 pub(super) async fn run(output: &mut Output, it: Triangulate) -> Result<(), Failure> {
-    let named = registry::parse(&it.image)?;
-    let client = registry::client(&it.registry, std::slice::from_ref(&named))?;
+    let named = registry::parse(exactly_one(&it.image)?)?;
+    let client = registry::client(output, &it.registry, std::slice::from_ref(&named))?;
     let attachment = match it.kind.as_str() {
         "signature" => Some(Attachment::Signature),
         "attestation" => Some(Attachment::Attestation),

@@ -1,7 +1,7 @@
 //! `verify`: each image has a signature that satisfies.
 use super::{
-    Failure, Output,
-    evidence::{self, Wanted},
+    Failure, Output, detached,
+    evidence::{self, Checks, Wanted},
     flags::{CertificateVerifyFlags, CommonVerifyFlags, RegistryFlags, SecurityKeyFlags},
     pflag::go_bool,
     registry::{self, Subject},
@@ -66,28 +66,40 @@ pub(super) async fn run(output: &mut Output, it: Verify) -> Result<(), Failure> 
     }
     let named =
         it.images.iter().map(|image| registry::parse(image)).collect::<Result<Vec<_>, _>>()?;
-    let requirement = evidence::requirement(
-        output,
-        &Wanted {
-            key: it.key.as_deref(),
-            common: &it.common,
-            shows: Shows::Signature,
-            annotations: &it.annotations,
-            check_claims: it.check_claims,
-            tag_prefix: it.registry.attachment_tag_prefix.as_deref(),
-            signature_digest_algorithm: &it.signature_digest_algorithm,
-        },
-    )?;
-    let client = registry::client(&it.registry, &named)?;
+    let wanted = Wanted {
+        key: it.key.as_deref(),
+        common: &it.common,
+        shows: Shows::Signature,
+        annotations: &it.annotations,
+        check_claims: it.check_claims,
+        tag_prefix: it.registry.attachment_tag_prefix.as_deref(),
+        signature_digest_algorithm: &it.signature_digest_algorithm,
+    };
+    if it.payload.is_some() && it.signature.is_none() {
+        return Err(Failure::new("--payload is what --signature is over: it needs --signature"));
+    }
+    let requested = evidence::requested(output, &wanted)?;
+    let requirement = evidence::requirement(&wanted, &requested)?;
+    let client = registry::client_with(output, &it.registry, &named, Some(requested.workers))?;
+    let annotations = !it.annotations.is_empty();
     for image in named {
         let subject = registry::resolve(&client, image).await?;
-        let verified = evidence::prove(&client, &subject, &requirement).await?;
-        evidence::header(output, &subject, &verified, !it.annotations.is_empty());
-        let payloads: Vec<serde_json::Value> = verified
-            .iter()
-            .flat_map(|one| one.signed())
-            .map(|signed| payload(&subject, signed))
-            .collect();
+        let payloads: Vec<serde_json::Value> = if let Some(signature) = &it.signature {
+            let signature = detached::signature(signature)?;
+            let payload =
+                detached::verify(&subject, &requested, &signature, it.payload.as_deref())?;
+            let checks = Checks { annotations, claims: requested.check_claims, log: false };
+            evidence::header(output, &subject, checks);
+            serde_json::from_slice(&payload).into_iter().collect()
+        } else {
+            let verified = evidence::prove(&client, &subject, &requirement).await?;
+            evidence::header(output, &subject, Checks::of(&verified, annotations));
+            verified
+                .iter()
+                .flat_map(|one| one.signed())
+                .map(|signed| payload(&subject, signed))
+                .collect()
+        };
         if it.output == "text" {
             for payload in payloads {
                 output.line(&payload.to_string())?;

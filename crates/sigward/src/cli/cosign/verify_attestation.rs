@@ -1,7 +1,7 @@
 //! `verify-attestation`: each image has an attestation of the wanted type that satisfies.
 use super::{
     Failure, Output,
-    evidence::{self, Wanted},
+    evidence::{self, Checks, Wanted},
     flags::{CertificateVerifyFlags, CommonVerifyFlags, RegistryFlags, SecurityKeyFlags},
     pflag::go_bool,
     registry,
@@ -55,23 +55,25 @@ pub(super) async fn run(output: &mut Output, it: VerifyAttestation) -> Result<()
     let named =
         it.images.iter().map(|image| registry::parse(image)).collect::<Result<Vec<_>, _>>()?;
     let predicate_type = PredicateType::parse(&it.predicate_type)?;
-    let requirement = evidence::requirement(
-        output,
-        &Wanted {
-            key: it.key.as_deref(),
-            common: &it.common,
-            shows: Shows::Statements { predicate_type: predicate_type.uri().into() },
-            annotations: &[],
-            check_claims: it.check_claims,
-            tag_prefix: it.registry.attachment_tag_prefix.as_deref(),
-            signature_digest_algorithm: &it.signature_digest_algorithm,
-        },
-    )?;
-    let client = registry::client(&it.registry, &named)?;
+    if it.output != "json" && it.output != "text" {
+        return Err(Failure::new(format!("invalid output format {:?}: json or text", it.output)));
+    }
+    let wanted = Wanted {
+        key: it.key.as_deref(),
+        common: &it.common,
+        shows: Shows::Statements { predicate_type: predicate_type.uri().into() },
+        annotations: &[],
+        check_claims: it.check_claims,
+        tag_prefix: it.registry.attachment_tag_prefix.as_deref(),
+        signature_digest_algorithm: &it.signature_digest_algorithm,
+    };
+    let requested = evidence::requested(output, &wanted)?;
+    let requirement = evidence::requirement(&wanted, &requested)?;
+    let client = registry::client_with(output, &it.registry, &named, Some(requested.workers))?;
     for image in named {
         let subject = registry::resolve(&client, image).await?;
         let verified = evidence::prove(&client, &subject, &requirement).await?;
-        evidence::header(output, &subject, &verified, false);
+        evidence::header(output, &subject, Checks::of(&verified, false));
         for signed in verified.iter().flat_map(|one| one.signed()) {
             output.bytes(signed.bytes())?;
             output.line("")?;

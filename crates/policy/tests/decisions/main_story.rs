@@ -1,21 +1,11 @@
 //! The main story: unsigned is denied with the exact body, signed is admitted and pinned.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "test code"
-)]
-#[path = "world/world.rs"]
-mod world;
 
-use world::World;
+use crate::world::World;
 
-const KEYED: &str =
-    r#"[{"imageReferences":["HOST/*"],"attestors":[{"count":1,"entries":[{"keys":{"publicKeys":KEY}}]}]}]"#;
+const KEYED: &str = r#"[{"imageReferences":["HOST/*"],"attestors":[{"count":1,"entries":[{"keys":{"publicKeys":KEY}}]}]}]"#;
 
 #[test]
-fn an_unsigned_image_is_denied_with_kyvernos_body() {
+fn the_denial_body_is_kyvernos_to_the_byte() {
     let mut world = World::new();
     world.policy(KEYED);
     let digest = world.push("app", "v1", 1);
@@ -77,7 +67,7 @@ fn a_deployment_is_covered_by_a_generated_rule() {
     let digest = world.push_signed("app", "v1", 1);
     world.push("app", "bad", 2);
     let deployment = |image: &str| {
-        world::request(
+        crate::world::request(
             "Deployment",
             sigward_policy::request::Stage::Mutating,
             &format!(

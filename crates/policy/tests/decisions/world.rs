@@ -109,8 +109,10 @@ impl World {
         let host = self.registry.host();
         let key = serde_json::to_string(&self.key.public_pem()).unwrap();
         let other = serde_json::to_string(&self.other.public_pem()).unwrap();
-        let fill =
-            |text: &str| text.replace("HOST", &host).replace("OTHERKEY", &other).replace("KEY", &key);
+        let (key, other) = (format!(":{key}"), format!(":{other}"));
+        let fill = |text: &str| {
+            text.replace("HOST", &host).replace(":OTHERKEY", &other).replace(":KEY", &key)
+        };
         let entries = fill(entries);
         let action = if spec.contains("validationFailureAction") {
             ""
@@ -164,13 +166,22 @@ impl World {
             self.snapshot(),
             Arc::new(request),
             Arc::clone(&self.memory),
-            Arc::new(Table {
-                registry: Arc::clone(&self.registry),
-                table: Arc::clone(&self.table),
-                asked: Arc::clone(&self.asked),
-            }),
+            Arc::new(self.source()),
             Box::new(NoProbe),
         )
+    }
+
+    fn source(&self) -> Table {
+        Table {
+            registry: Arc::clone(&self.registry),
+            by_hand: Arc::clone(&self.table),
+            asked: Arc::clone(&self.asked),
+        }
+    }
+
+    /// The answer to one fetch.
+    pub(crate) fn fact(&self, fetch: &Fetch) -> Fact {
+        self.source().look_up(fetch)
     }
 
     pub(crate) fn decide(&self, request: Request) -> Decision {
@@ -251,31 +262,33 @@ pub(crate) fn cause(kind: CauseKind) -> Cause {
 /// Answers from the registry's memory, by the real prover.
 struct Table {
     registry: Arc<Registry>,
-    table: Arc<Mutex<BTreeMap<String, Fact>>>,
+    by_hand: Arc<Mutex<BTreeMap<String, Fact>>>,
     asked: Arc<Mutex<Vec<Fetch>>>,
 }
 
 impl FactSource for Table {
     fn fetch(&self, fetch: Fetch) -> Pending {
         self.asked.lock().unwrap().push(fetch.clone());
-        let text = format!("{fetch:?}");
-        let by_hand = self
-            .table
-            .lock()
-            .unwrap()
-            .iter()
-            .find(|(part, _)| text.contains(part.as_str()))
-            .map(|(_, fact)| fact.clone());
-        let fact = by_hand.unwrap_or_else(|| self.answer(&fetch));
+        let fact = self.look_up(&fetch);
         Box::pin(std::future::ready((fetch, fact)))
     }
 }
 
 impl Table {
+    fn look_up(&self, fetch: &Fetch) -> Fact {
+        let text = format!("{fetch:?}");
+        let table = self.by_hand.lock().unwrap();
+        let by_hand = table.iter().find(|(part, _)| text.contains(part.as_str()));
+        match by_hand {
+            Some((_, fact)) => fact.clone(),
+            None => self.answer(fetch),
+        }
+    }
+
     fn answer(&self, fetch: &Fetch) -> Fact {
         match fetch {
             Fetch::Tag { image, .. } => {
-                let found = self.registry.manifest(self.local(&image.repository), &image.tag);
+                let found = self.registry.manifest(local(&image.repository), &image.tag);
                 Fact::Digest(Ok(found.map(|m| Digest::parse(&m.digest).unwrap())))
             }
             Fetch::Proof { image, requirement, .. } => {
@@ -289,7 +302,7 @@ impl Table {
                             answers = asks
                                 .into_iter()
                                 .map(|ask| {
-                                    let evidence = self.evidence(&ask);
+                                    let evidence: Evidence = Ok(self.evidence(&ask));
                                     (ask, evidence)
                                 })
                                 .collect();
@@ -308,15 +321,11 @@ impl Table {
         }
     }
 
-    fn local<'r>(&self, repository: &'r str) -> &'r str {
-        repository.split_once('/').map_or(repository, |(_, rest)| rest)
-    }
-
-    fn evidence(&self, ask: &Ask) -> Evidence {
+    fn evidence(&self, ask: &Ask) -> Option<Vec<u8>> {
         let registry = &self.registry;
-        Ok(match ask {
+        match ask {
             Ask::Referrers { repository, of } => {
-                let found = registry.referrers(self.local(repository), of.as_str());
+                let found = registry.referrers(local(repository), of.as_str());
                 let list: Vec<serde_json::Value> = found
                     .iter()
                     .map(|m| {
@@ -334,17 +343,22 @@ impl Table {
                 Some(index.to_string().into_bytes())
             }
             Ask::Attached { repository, tag } => {
-                registry.manifest(self.local(repository), tag).map(|m| m.bytes.to_vec())
+                registry.manifest(local(repository), tag).map(|m| m.bytes.to_vec())
             }
             Ask::Manifest { repository, digest } => {
-                registry.manifest(self.local(repository), digest.as_str()).map(|m| m.bytes.to_vec())
+                registry.manifest(local(repository), digest.as_str()).map(|m| m.bytes.to_vec())
             }
             Ask::Blob { repository, digest, .. } => {
-                registry.blob(self.local(repository), digest.as_str()).map(|b| b.to_vec())
+                registry.blob(local(repository), digest.as_str()).map(|b| b.to_vec())
             }
             Ask::LogEntry { .. } => None,
-        })
+        }
     }
+}
+
+/// A repository without the registry's host.
+fn local(repository: &str) -> &str {
+    repository.split_once('/').map_or(repository, |(_, rest)| rest)
 }
 
 /// A key as a Secret holds it.

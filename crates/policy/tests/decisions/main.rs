@@ -1,0 +1,17 @@
+//! Decisions over real images and real signatures: each file is a chapter, each test a claim.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "test code"
+)]
+
+mod articles;
+mod conformance;
+mod context;
+mod main_story;
+mod properties;
+mod security_behaviours;
+mod verify_images;
+mod world;

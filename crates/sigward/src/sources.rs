@@ -1,0 +1,187 @@
+//! A fetch to its source, one line each: no cache, no retry, no rule lives here.
+use sigward_document::{Map, Value, View, parse_json};
+use sigward_policy::{
+    fact::{Answer, Cause, CauseKind, Fact, Fetch, Memory},
+    request::Timestamp,
+    resolve::{FactSource, Pending},
+};
+use sigward_remote::{FetchError, Registry};
+use sigward_sigstore::prover::Prover;
+use smol_str::SmolStr;
+use std::{
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+/// What a cluster, or files in its place, can answer.
+pub(crate) trait Objects: Send + Sync {
+    /// What memory knows, at once.
+    fn peek(&self, fetch: &Fetch) -> Option<Fact>;
+    /// The answer, however long it takes; failure is a fact.
+    fn answer(&self, fetch: Fetch) -> Pending;
+}
+
+/// The registries and the cluster behind one engine.
+pub(crate) struct Sources {
+    pub(crate) registry: Registry,
+    pub(crate) objects: Arc<dyn Objects>,
+}
+
+impl Memory for Sources {
+    fn peek(&self, fetch: &Fetch) -> Option<Fact> {
+        match fetch {
+            Fetch::Proof { image, requirement, access, use_cache: true } => self
+                .registry
+                .peek_proof(image, requirement, access, now())
+                .map(|proof| Fact::Proof(Ok(Arc::new(proof)))),
+            Fetch::Proof { .. }
+            | Fetch::Tag { .. }
+            | Fetch::ImageData { .. }
+            | Fetch::Addresses { .. } => None,
+            Fetch::Namespace(_)
+            | Fetch::Object(_)
+            | Fetch::PublicKey { .. }
+            | Fetch::Call(_)
+            | Fetch::GlobalEntry { .. }
+            | Fetch::Roles { .. } => self.objects.peek(fetch),
+        }
+    }
+}
+
+impl FactSource for Sources {
+    fn fetch(&self, fetch: Fetch) -> Pending {
+        let registry = self.registry.clone();
+        match &fetch {
+            Fetch::Tag { image, access } => {
+                let (image, access) = (image.clone(), access.clone());
+                pending(fetch, async move {
+                    Fact::Digest(told(registry.resolve_tag(&image, &access).await))
+                })
+            }
+            Fetch::ImageData { image, access } => {
+                let (image, access) = (image.clone(), access.clone());
+                pending(fetch, async move {
+                    Fact::Document(
+                        told(registry.image_data(&image, &access).await)
+                            .and_then(|data| data.map(|data| image_document(&data)).transpose()),
+                    )
+                })
+            }
+            Fetch::Proof { image, requirement, access, use_cache } => {
+                let (image, requirement, access) =
+                    (image.clone(), Arc::clone(requirement), access.clone());
+                let use_cache = *use_cache;
+                pending(fetch, async move {
+                    let proof = if use_cache {
+                        registry.prove(&image, &requirement, &access, now()).await
+                    } else {
+                        registry.prove_once(Prover::new(image, requirement, now()), &access).await
+                    };
+                    Fact::Proof(Ok(Arc::new(proof)))
+                })
+            }
+            Fetch::Addresses { host } => {
+                let host = host.clone();
+                pending(fetch, async move { Fact::Document(addresses(&host).await) })
+            }
+            Fetch::Namespace(_)
+            | Fetch::Object(_)
+            | Fetch::PublicKey { .. }
+            | Fetch::Call(_)
+            | Fetch::GlobalEntry { .. }
+            | Fetch::Roles { .. } => self.objects.answer(fetch),
+        }
+    }
+}
+
+fn pending(fetch: Fetch, fact: impl Future<Output = Fact> + Send + 'static) -> Pending {
+    Box::pin(async move { (fetch, fact.await) })
+}
+
+fn told<T>(result: Result<T, FetchError>) -> Answer<T> {
+    result.map_err(|error| error.cause())
+}
+
+/// What `context.imageRegistry` shows of an image.
+fn image_document(data: &sigward_remote::ImageData) -> Answer<Value> {
+    let parse = |bytes: &[u8]| {
+        parse_json(bytes).map_err(|error| Cause {
+            kind: CauseKind::Malformed,
+            place: SmolStr::new(data.reference.to_string()),
+            said: Some(error.message.into()),
+        })
+    };
+    let index = data.index.as_deref().map(parse).transpose()?;
+    Ok(Value::map([
+        ("manifest".into(), parse(&data.manifest)?),
+        ("manifestList".into(), index.unwrap_or(Value::NULL)),
+        ("configData".into(), parse(&data.config)?),
+    ]))
+}
+
+async fn addresses(host: &str) -> Answer<Option<Value>> {
+    match tokio::net::lookup_host((host, 0)).await {
+        Ok(found) => {
+            Ok(Some(Value::list(found.map(|address| Value::string(&address.ip().to_string())))))
+        }
+        Err(error) => Err(Cause {
+            kind: CauseKind::Unavailable,
+            place: host.into(),
+            said: Some(error.to_string().into()),
+        }),
+    }
+}
+
+/// The present; the engine itself reads no clock.
+pub(crate) fn now() -> Timestamp {
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    Timestamp(i64::try_from(seconds).unwrap_or(i64::MAX))
+}
+
+/// Roles bound to a user by the bindings given: `{roles: [ns:name…], clusterRoles: [name…]}`.
+pub(crate) fn roles_of<'v>(
+    bindings: impl Iterator<Item = &'v Value>,
+    username: &str,
+    groups: &[SmolStr],
+) -> Value {
+    let (mut roles, mut cluster_roles) = (Vec::new(), Vec::new());
+    for binding in bindings {
+        let text =
+            |path: &[&str]| binding.at_path(path).and_then(Value::as_str).unwrap_or_default();
+        let subjects = binding.at_path(&["subjects"]).and_then(Value::as_list).unwrap_or_default();
+        let bound = subjects.iter().any(|subject| match subject.view() {
+            View::Map(subject) => is_user(subject, username, groups),
+            _ => false,
+        });
+        if !bound {
+            continue;
+        }
+        match text(&["roleRef", "kind"]) {
+            "ClusterRole" => cluster_roles.push(text(&["roleRef", "name"]).to_owned()),
+            "Role" => roles.push(format!(
+                "{}:{}",
+                text(&["metadata", "namespace"]),
+                text(&["roleRef", "name"])
+            )),
+            _ => {}
+        }
+    }
+    let list = |mut names: Vec<String>| {
+        names.sort();
+        names.dedup();
+        Value::list(names.iter().map(|name| Value::string(name)))
+    };
+    Value::map([("roles".into(), list(roles)), ("clusterRoles".into(), list(cluster_roles))])
+}
+
+fn is_user(subject: Map<'_>, username: &str, groups: &[SmolStr]) -> bool {
+    let text = |name: &str| subject.get(name).and_then(Value::as_str).unwrap_or_default();
+    match text("kind") {
+        "User" => text("name") == username,
+        "Group" => groups.iter().any(|group| group == text("name")),
+        "ServiceAccount" => {
+            username == format!("system:serviceaccount:{}:{}", text("namespace"), text("name"))
+        }
+        _ => false,
+    }
+}
