@@ -280,7 +280,7 @@ impl Listening {
                 match one {
                     Heard::Event(of, event) => changed |= self.index.take(of, *event),
                     Heard::Followed(reference, tree) => {
-                        self.index.known().write().follow(reference, tree)
+                        self.index.known().write().follow(reference, tree);
                     }
                     Heard::Unfollowed(reference) => self.index.known().write().unfollow(&reference),
                 }
@@ -450,7 +450,7 @@ async fn write_report(client: &Client, report: &reports::Waiting, about: &ArcSwa
         match reports::write(client, report, &about.load()).await {
             Ok(()) => return,
             Err(error) if attempt == ATTEMPTS => {
-                tracing::warn!(%error, "a report could not be written")
+                tracing::warn!(%error, "a report could not be written");
             }
             Err(_) => tokio::time::sleep(Duration::from_millis(50) * attempt).await,
         }

@@ -5,7 +5,7 @@ use crate::{
     about::Policies,
     decided::Decided,
     kinds,
-    object::{Object, api},
+    object::{Object, api, of_version},
 };
 use kube::{
     Client,
@@ -17,6 +17,7 @@ use sigward_api::{
     kubernetes::ObjectReference,
     reports::{PolicyReportResult, PolicyReportSummary, PolicyResult, PolicySeverity, Timestamp},
 };
+use sigward_document::Value;
 use sigward_policy::{
     decision::{RuleOutcome, RuleType, Status},
     request::Operation,
@@ -211,9 +212,13 @@ fn severity(word: &str) -> Option<PolicySeverity> {
 }
 
 /// The report as it is to be: stored results, and over them the new ones. Results of policies and rules that are gone go too.
-fn merge(stored: Option<&Json>, waiting: &Waiting, policies: &Policies) -> Vec<PolicyReportResult> {
+fn merge(
+    stored: Option<&Value>,
+    waiting: &Waiting,
+    policies: &Policies,
+) -> Vec<PolicyReportResult> {
     let stored: Vec<PolicyReportResult> = stored
-        .and_then(|stored| serde_json::from_value(stored["results"].clone()).ok())
+        .and_then(|stored| sigward_document::from_value(stored.at_path(&["results"])?).ok())
         .unwrap_or_default();
     let mut results: BTreeMap<(String, String), PolicyReportResult> =
         stored.into_iter().map(|result| (key_of(&result), result)).collect();
@@ -244,26 +249,21 @@ pub async fn write(
     let namespaced = !scope.namespace.is_empty();
     let api = api(client, &kinds::reports(namespaced), &scope.namespace);
     let stored = api.get_opt(&scope.uid).await?;
-    let stored = stored
-        .map(|stored| serde_json::to_value(&stored))
-        .transpose()
-        .map_err(kube::Error::SerdeError)?;
-    if let Some(stored) = &stored
-        && stored["metadata"]["labels"][MANAGED_BY.0] != MANAGED_BY.1
+    let tree = stored.as_ref().map(Object::tree);
+    if let Some(tree) = tree
+        && tree.str_at(&["metadata", "labels", MANAGED_BY.0]) != Some(MANAGED_BY.1)
     {
         tracing::debug!(report = %scope.uid, "a report of that name belongs to somebody else");
         return Ok(());
     }
-    let results = merge(stored.as_ref(), waiting, policies);
+    let results = merge(tree, waiting, policies);
     if results.is_empty() {
         if stored.is_some() {
             api.delete(&scope.uid, &DeleteParams::default()).await?;
         }
         return Ok(());
     }
-    let version = stored.as_ref().map(|stored| stored["metadata"]["resourceVersion"].clone());
-    let report: Object = serde_json::from_value(object(scope, &results, version))
-        .map_err(kube::Error::SerdeError)?;
+    let report = of_version(object(scope, &results), stored.as_ref().and_then(Object::version))?;
     match &stored {
         Some(_) => api.replace(&scope.uid, &PostParams::default(), &report).await?,
         None => api.create(&PostParams::default(), &report).await?,
@@ -271,7 +271,7 @@ pub async fn write(
     Ok(())
 }
 
-fn object(scope: &ObjectReference, results: &[PolicyReportResult], version: Option<Json>) -> Json {
+fn object(scope: &ObjectReference, results: &[PolicyReportResult]) -> Json {
     let mut metadata = json!({
         "name": scope.uid,
         "labels": { (MANAGED_BY.0): MANAGED_BY.1 },
@@ -279,11 +279,10 @@ fn object(scope: &ObjectReference, results: &[PolicyReportResult], version: Opti
             "apiVersion": scope.api_version, "kind": scope.kind, "name": scope.name, "uid": scope.uid,
         }],
     });
-    if let Some(members) = metadata.as_object_mut() {
-        if !scope.namespace.is_empty() {
-            members.insert("namespace".to_owned(), scope.namespace.clone().into());
-        }
-        members.extend(version.map(|version| ("resourceVersion".to_owned(), version)));
+    if !scope.namespace.is_empty()
+        && let Some(members) = metadata.as_object_mut()
+    {
+        members.insert("namespace".to_owned(), scope.namespace.clone().into());
     }
     json!({
         "apiVersion": sigward_api::reports::API_VERSION,

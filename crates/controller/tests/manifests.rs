@@ -22,8 +22,9 @@ fn manifests() -> Vec<Json> {
 }
 
 fn find(kind: &str, name: &str) -> Json {
-    let found =
-        manifests().into_iter().find(|one| one["kind"] == kind && one["metadata"]["name"] == name);
+    let found = manifests().into_iter().find(|one| {
+        one["kind"] == kind && one.pointer("/metadata/name").is_some_and(|one| one == name)
+    });
     found.unwrap_or_else(|| panic!("no {kind} {name}"))
 }
 
@@ -50,7 +51,7 @@ fn names_are_those_of_the_options() {
     find("ConfigMap", &options.config_map);
     find("ClusterRole", &options.cluster_role);
     let deployment = find("Deployment", &options.deployment);
-    let account = &deployment["spec"]["template"]["spec"]["serviceAccountName"];
+    let account = &deployment.pointer("/spec/template/spec/serviceAccountName").unwrap();
     find("ServiceAccount", account.as_str().unwrap());
 }
 
