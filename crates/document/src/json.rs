@@ -61,8 +61,12 @@ fn parse(bytes: &[u8], limits: Limits, strict: bool) -> Result<Value, ParseError
         nodes: 0,
         members: Vec::with_capacity(64),
         items: Vec::with_capacity(64),
+        fault: Fault { at: 0, message: Cow::Borrowed("") },
     };
-    reader.document().map_err(|fault| ParseError::at(&text, fault.at, fault.message))
+    reader.document().map_err(|Stop| {
+        let Fault { at, message } = reader.fault;
+        ParseError::at(&text, at, message)
+    })
 }
 
 /// The text, every byte that is no UTF-8 replaced.
@@ -85,6 +89,9 @@ struct Fault {
     message: Cow<'static, str>,
 }
 
+/// Reading stopped; the reader holds the fault. Without a size, a result is no larger than the value in it.
+struct Stop;
+
 struct Reader<'t> {
     text: &'t str,
     bytes: &'t [u8],
@@ -96,10 +103,11 @@ struct Reader<'t> {
     /// whole text, so that a container costs the one allocation it keeps.
     members: Vec<(SmolStr, Value)>,
     items: Vec<Value>,
+    fault: Fault,
 }
 
 impl Reader<'_> {
-    fn document(&mut self) -> Result<Value, Fault> {
+    fn document(&mut self) -> Result<Value, Stop> {
         let value = self.value(self.limits.depth)?;
         self.skip_space();
         if self.at < self.bytes.len() {
@@ -108,8 +116,16 @@ impl Reader<'_> {
         Ok(value)
     }
 
-    fn fault(&self, message: impl Into<Cow<'static, str>>) -> Fault {
-        Fault { at: self.at, message: message.into() }
+    /// Notes what is wrong here.
+    #[cold]
+    fn fault(&mut self, message: impl Into<Cow<'static, str>>) -> Stop {
+        self.fault_at(self.at, message)
+    }
+
+    #[cold]
+    fn fault_at(&mut self, at: usize, message: impl Into<Cow<'static, str>>) -> Stop {
+        self.fault = Fault { at, message: message.into() };
+        Stop
     }
 
     fn peek(&self) -> Option<u8> {
@@ -135,31 +151,45 @@ impl Reader<'_> {
         rest.chars().next().map_or_else(|| "the end of the text".to_owned(), |c| format!("{c:?}"))
     }
 
-    fn value(&mut self, depth: usize) -> Result<Value, Fault> {
+    /// Notes that something else was expected here.
+    #[cold]
+    fn unexpected(&mut self, expected: &str) -> Stop {
+        let message = format!("{expected}, found {}", self.found());
+        self.fault(message)
+    }
+
+    fn value(&mut self, depth: usize) -> Result<Value, Stop> {
         self.nodes += 1;
         if self.nodes > self.limits.nodes {
             return Err(self.fault(format!("more than {} values", self.limits.nodes)));
         }
         self.skip_space();
         match self.peek() {
-            Some(b'{') => self.object(self.deeper(depth)?),
-            Some(b'[') => self.array(self.deeper(depth)?),
+            Some(b'{') => {
+                let depth = self.deeper(depth)?;
+                self.object(depth)
+            }
+            Some(b'[') => {
+                let depth = self.deeper(depth)?;
+                self.array(depth)
+            }
             Some(b'"') => self.string().map(Value::smol),
             Some(b'-' | b'0'..=b'9') => self.number(),
             Some(b't') => self.word("true", Value::bool(true)),
             Some(b'f') => self.word("false", Value::bool(false)),
             Some(b'n') => self.word("null", Value::NULL),
-            Some(_) | None => Err(self.fault(format!("expected a value, found {}", self.found()))),
+            Some(_) | None => Err(self.unexpected("expected a value")),
         }
     }
 
-    fn deeper(&self, depth: usize) -> Result<usize, Fault> {
-        depth
-            .checked_sub(1)
-            .ok_or_else(|| self.fault(format!("nested deeper than {} levels", self.limits.depth)))
+    fn deeper(&mut self, depth: usize) -> Result<usize, Stop> {
+        let Some(depth) = depth.checked_sub(1) else {
+            return Err(self.fault(format!("nested deeper than {} levels", self.limits.depth)));
+        };
+        Ok(depth)
     }
 
-    fn word(&mut self, word: &str, value: Value) -> Result<Value, Fault> {
+    fn word(&mut self, word: &str, value: Value) -> Result<Value, Stop> {
         if !self.bytes.get(self.at..).is_some_and(|rest| rest.starts_with(word.as_bytes())) {
             return Err(self.fault(format!("expected `{word}`")));
         }
@@ -167,7 +197,7 @@ impl Reader<'_> {
         Ok(value)
     }
 
-    fn array(&mut self, depth: usize) -> Result<Value, Fault> {
+    fn array(&mut self, depth: usize) -> Result<Value, Stop> {
         self.at += 1;
         self.skip_space();
         if self.eat(b']') {
@@ -182,14 +212,13 @@ impl Reader<'_> {
                 break;
             }
             if !self.eat(b',') {
-                return Err(self
-                    .fault(format!("expected `,` or `]` after an item, found {}", self.found())));
+                return Err(self.unexpected("expected `,` or `]` after an item"));
             }
         }
         Ok(Value::from_list(self.items.drain(start..).collect::<Arc<[_]>>()))
     }
 
-    fn object(&mut self, depth: usize) -> Result<Value, Fault> {
+    fn object(&mut self, depth: usize) -> Result<Value, Stop> {
         let opening = self.at;
         self.at += 1;
         self.skip_space();
@@ -200,16 +229,12 @@ impl Reader<'_> {
         loop {
             self.skip_space();
             if self.peek() != Some(b'"') {
-                return Err(
-                    self.fault(format!("expected a member name in quotes, found {}", self.found()))
-                );
+                return Err(self.unexpected("expected a member name in quotes"));
             }
             let key = self.string()?;
             self.skip_space();
             if !self.eat(b':') {
-                return Err(
-                    self.fault(format!("expected `:` after a member name, found {}", self.found()))
-                );
+                return Err(self.unexpected("expected `:` after a member name"));
             }
             let value = self.value(depth)?;
             self.members.push((key, value));
@@ -218,10 +243,7 @@ impl Reader<'_> {
                 break;
             }
             if !self.eat(b',') {
-                return Err(self.fault(format!(
-                    "expected `,` or `}}` after a member, found {}",
-                    self.found()
-                )));
+                return Err(self.unexpected("expected `,` or `}` after a member"));
             }
         }
         let repeated = sort_last_wins(&mut self.members, start);
@@ -233,7 +255,7 @@ impl Reader<'_> {
 
     /// Reads an object that was just read once more, for the place of the first name that comes again.
     #[cold]
-    fn repeated_member(&mut self, opening: usize, depth: usize) -> Fault {
+    fn repeated_member(&mut self, opening: usize, depth: usize) -> Stop {
         let mut seen = std::collections::BTreeSet::new();
         self.at = opening + 1;
         self.nodes = 0;
@@ -242,7 +264,7 @@ impl Reader<'_> {
             let at = self.at;
             let Ok(key) = self.string() else { break };
             if let Some(key) = seen.replace(key) {
-                return Fault { at, message: format!("the member {key:?} is there twice").into() };
+                return self.fault_at(at, format!("the member {key:?} is there twice"));
             }
             self.skip_space();
             self.at += 1;
@@ -252,11 +274,11 @@ impl Reader<'_> {
             self.skip_space();
             self.at += 1;
         }
-        Fault { at: opening, message: "a member is there twice".into() }
+        self.fault_at(opening, "a member is there twice")
     }
 
     /// Reads a string; the opening quote is the next byte.
-    fn string(&mut self) -> Result<SmolStr, Fault> {
+    fn string(&mut self) -> Result<SmolStr, Stop> {
         self.at += 1;
         let start = self.at;
         self.skip_plain();
@@ -285,12 +307,10 @@ impl Reader<'_> {
 
     /// Goes to the next quote, backslash or control character.
     fn skip_plain(&mut self) {
-        let rest = self.bytes.get(self.at..).unwrap_or_default();
-        let plain = rest.iter().position(|b| matches!(b, b'"' | b'\\' | 0..=0x1F));
-        self.at += plain.unwrap_or(rest.len());
+        self.at += plain_length(self.bytes.get(self.at..).unwrap_or_default());
     }
 
-    fn escape(&mut self) -> Result<char, Fault> {
+    fn escape(&mut self) -> Result<char, Stop> {
         let escape = self.bytes.get(self.at + 1).copied();
         let plain = match escape {
             Some(b'"') => '"',
@@ -309,7 +329,7 @@ impl Reader<'_> {
     }
 
     /// `\uXXXX`, or two of them for a character beyond 16 bits. Half a pair becomes U+FFFD.
-    fn unicode_escape(&mut self) -> Result<char, Fault> {
+    fn unicode_escape(&mut self) -> Result<char, Stop> {
         let Some(first) = self.hex4(self.at) else {
             return Err(self.fault("expected four hexadecimal digits after \\u"));
         };
@@ -334,7 +354,7 @@ impl Reader<'_> {
             .then(|| u32::from_str_radix(digits, 16).ok())?
     }
 
-    fn number(&mut self) -> Result<Value, Fault> {
+    fn number(&mut self) -> Result<Value, Stop> {
         let start = self.at;
         self.eat(b'-');
         let leading_zero = self.peek() == Some(b'0');
@@ -363,19 +383,43 @@ impl Reader<'_> {
         match text.parse::<f64>() {
             Ok(n) if n.is_finite() => Ok(Value::float(n)),
             // COMPAT: Go encoding/json: a number beyond float64 is an error; test: numbers_are_those_of_go.
-            Ok(_) | Err(_) => Err(Fault { at: start, message: "a number is too large".into() }),
+            Ok(_) | Err(_) => Err(self.fault_at(start, "a number is too large")),
         }
     }
 
     /// Steps over one or more digits and says how many.
-    fn digits(&mut self) -> Result<usize, Fault> {
+    fn digits(&mut self) -> Result<usize, Stop> {
         let start = self.at;
         while let Some(b'0'..=b'9') = self.peek() {
             self.at += 1;
         }
         if self.at == start {
-            return Err(self.fault(format!("expected a digit, found {}", self.found())));
+            return Err(self.unexpected("expected a digit"));
         }
         Ok(self.at - start)
     }
+}
+
+/// How many bytes come before the first quote, backslash or control character: eight at a time.
+fn plain_length(bytes: &[u8]) -> usize {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
+    let mut length = 0;
+    let (chunks, tail) = bytes.as_chunks::<8>();
+    for chunk in chunks {
+        let word = u64::from_le_bytes(*chunk);
+        // The high bit of each byte that is zero after the exclusive or; a borrow can only reach bytes above one
+        // that is found, and the lowest is the one that counts.
+        let equal = |byte: u8| {
+            let word = word ^ ONES.wrapping_mul(u64::from(byte));
+            word.wrapping_sub(ONES) & !word
+        };
+        let control = word.wrapping_sub(ONES.wrapping_mul(0x20)) & !word;
+        let found = (equal(b'"') | equal(b'\\') | control) & HIGH;
+        if found != 0 {
+            return length + found.trailing_zeros() as usize / 8;
+        }
+        length += 8;
+    }
+    length + tail.iter().position(|b| matches!(b, b'"' | b'\\' | 0..=0x1F)).unwrap_or(tail.len())
 }

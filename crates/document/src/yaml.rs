@@ -132,7 +132,9 @@ impl<'t> Documents<'t> {
             );
             return Err(ParseError { line: 0, column: 0, message });
         }
-        if let Some((at, _)) = text.char_indices().find(|(_, c)| !is_allowed(*c)) {
+        if !text.bytes().all(|b| matches!(b, b'\t' | b'\n' | b'\r' | b' '..=b'~'))
+            && let Some((at, _)) = text.char_indices().find(|(_, c)| !is_allowed(*c))
+        {
             return Err(ParseError::at(text, at, "control characters are not allowed"));
         }
         Ok(Self { text, options, builder: Some(build::Builder::new(text, 0, options)) })

@@ -9,6 +9,7 @@ mod mutate;
 mod names;
 mod rule;
 mod sink;
+mod suggest;
 pub(crate) mod verify_images;
 
 use crate::{
@@ -207,4 +208,11 @@ pub fn compile_exception(document: &Value, settings: &Settings) -> Compiled<Exce
     let mut sink = Sink::default();
     let value = exception::compile(document, settings, &mut sink);
     sink.finish(value)
+}
+
+/// Conditions by themselves, with any name allowed.
+#[cfg(test)]
+pub(crate) fn compile_conditions(document: &Value, sink: &mut Sink) -> Conditions {
+    let scope = names::Scope { open: true, ..names::Scope::default() };
+    conditions::compile(Some(document), "conditions", &scope, sink)
 }

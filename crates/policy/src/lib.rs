@@ -10,6 +10,7 @@ mod conditions;
 mod context;
 pub mod decision;
 pub mod evaluate;
+mod explain;
 pub mod fact;
 pub mod functions;
 mod images;

@@ -112,3 +112,31 @@ impl std::fmt::Display for CauseText {
         f.write_str(&self.0)
     }
 }
+
+/// Runs things that do not depend on one another as far as they go, so that all they want is wanted together.
+///
+/// The result never depends on which fact comes first: as long as an earlier one waits, a later one's error waits too.
+#[derive(Debug, Default)]
+pub(crate) struct Gather {
+    waits: bool,
+}
+
+impl Gather {
+    /// The value, or nothing when it has to wait.
+    pub(crate) fn take<T>(&mut self, result: Result<T, Stop>) -> Result<Option<T>, Stop> {
+        match result {
+            Ok(value) => Ok(Some(value)),
+            Err(Stop::Suspended) => {
+                self.waits = true;
+                Ok(None)
+            }
+            Err(Stop::Error(_)) if self.waits => Err(Stop::Suspended),
+            Err(stop) => Err(stop),
+        }
+    }
+
+    /// Nothing waits any more.
+    pub(crate) fn done(self) -> Result<(), Stop> {
+        if self.waits { Err(Stop::Suspended) } else { Ok(()) }
+    }
+}

@@ -6,9 +6,10 @@ mod program;
 use crate::options::{Options, Secret};
 use config_file::ConfigFile;
 pub use config_file::{ConfigError, with_login};
+pub(crate) use program::Programs;
 use sigward_oci::{Access, Location};
-use smol_str::{SmolStr, ToSmolStr, format_smolstr};
-use std::{ffi::OsString, fmt, future::Future, path::PathBuf, pin::Pin};
+use smol_str::{SmolStr, format_smolstr};
+use std::{ffi::OsString, fmt, future::Future, path::PathBuf, pin::Pin, sync::Arc};
 
 /// The content of an imagePullSecret.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,6 +102,7 @@ const MOST_KEYS: usize = 5;
 pub(crate) async fn find(
     options: &Options,
     source: &dyn Credentials,
+    programs: &Arc<Programs>,
     access: &Access,
     location: &Location,
 ) -> Result<Keys, SmolStr> {
@@ -132,7 +134,7 @@ pub(crate) async fn find(
     let helpers: &[SmolStr] = if named.is_ambient() { &usual } else { &named.helpers };
     for helper in helpers {
         match helper.as_str() {
-            "default" => from_files(options, location, &mut keys).await,
+            "default" => from_files(options, programs, location, &mut keys).await,
             "github" => {
                 if location.host == "ghcr.io"
                     && let Some(token) = &options.github_token
@@ -150,7 +152,12 @@ pub(crate) async fn find(
     Ok(keys)
 }
 
-async fn from_files(options: &Options, location: &Location, keys: &mut Keys) {
+async fn from_files(
+    options: &Options,
+    programs: &Arc<Programs>,
+    location: &Location,
+    keys: &mut Keys,
+) {
     for path in &options.docker_configs {
         let file = path.clone();
         let read = tokio::task::spawn_blocking(move || config_file::read(&file)).await;
@@ -163,11 +170,11 @@ async fn from_files(options: &Options, location: &Location, keys: &mut Keys) {
             }
         };
         if let Some((helper, server)) = config.helper_for(location) {
-            let path = options.helper_path.as_deref();
-            match program::get(&helper, &server, options.times.helper, path).await {
+            let path = options.helper_path.clone();
+            match programs.get(helper, server, options.times.helper, path).await {
                 Ok(Some(key)) => keys.list.push(key),
                 Ok(None) => {}
-                Err(error) => keys.notes.push(error.to_smolstr()),
+                Err(error) => keys.notes.push(error),
             }
         }
         if keys.list.is_empty()

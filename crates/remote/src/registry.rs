@@ -7,7 +7,7 @@ mod push;
 mod referrers;
 
 use crate::{
-    credentials::Credentials,
+    credentials::{Credentials, Programs},
     error::{FetchError, Malformed, Place, Unreachable},
     flight::{Flights, Progress},
     observer::{Memory, Observer},
@@ -51,6 +51,7 @@ pub(crate) struct Inner {
     pub(crate) exchange: Arc<Exchange>,
     tokens: Arc<Tokens>,
     credentials: Arc<dyn Credentials>,
+    programs: Arc<Programs>,
     content: Content,
     tags: Answers<(TagReference, Access), Option<Digest>>,
     manifests: Answers<(TagReference, Access), Option<Fetched>>,
@@ -92,6 +93,7 @@ impl Registry {
             exchange: Arc::new(exchange),
             tokens: Arc::default(),
             credentials,
+            programs: Arc::default(),
             content: Content::new(options.cache_bytes),
             tags: Flights::default(),
             manifests: Flights::default(),

@@ -19,7 +19,10 @@ const CONNECTION_AGE: Duration = Duration::from_mins(5);
 ///
 /// # Errors
 /// The address cannot be bound.
-pub async fn serve_metrics(address: SocketAddr, registry: Arc<Registry>) -> Result<SocketAddr, ServeError> {
+pub async fn serve_metrics(
+    address: SocketAddr,
+    registry: Arc<Registry>,
+) -> Result<SocketAddr, ServeError> {
     let failed = |source| ServeError::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;

@@ -185,7 +185,7 @@ impl From<&Decision> for Answer {
             allowed: decision.allowed,
             message: decision.message.clone(),
             patch: if decision.allowed { decision.patch.clone() } else { Vec::new() },
-            warnings: decision.warnings.clone(),
+            warnings: decision.warnings.iter().cloned().chain(decision.explanation()).collect(),
         }
     }
 }

@@ -29,8 +29,17 @@ impl InCluster {
     pub(crate) fn start(client: kube::Client, options: Options, metrics: &mut Metrics) -> Self {
         let handle = Controller::start(client, options, Arc::new(read_key), metrics);
         let dropped = Counter::default();
-        metrics.register("sigward_decisions_dropped", "Decisions without report and event: the queue was full", dropped.clone());
-        let this = Self { snapshots: Arc::default(), certificates: Certificates::default(), dropped, handle };
+        metrics.register(
+            "sigward_decisions_dropped",
+            "Decisions without report and event: the queue was full",
+            dropped.clone(),
+        );
+        let this = Self {
+            snapshots: Arc::default(),
+            certificates: Certificates::default(),
+            dropped,
+            handle,
+        };
         this.follow_snapshots();
         this.follow_certificates();
         this
@@ -52,12 +61,14 @@ impl InCluster {
     }
 
     fn follow_certificates(&self) {
-        let (mut changes, certificates) = (self.handle.certificates.clone(), self.certificates.clone());
+        let (mut changes, certificates) =
+            (self.handle.certificates.clone(), self.certificates.clone());
         tokio::spawn(async move {
             loop {
                 let serving = changes.borrow_and_update().clone();
                 if let Some(serving) = serving
-                    && let Err(error) = certificates.replace_der(serving.chain.clone(), serving.key.clone_key())
+                    && let Err(error) =
+                        certificates.replace_der(serving.chain.clone(), serving.key.clone_key())
                 {
                     tracing::error!(%error, "the serving certificate cannot be used; the last one stays in place");
                 }
@@ -77,11 +88,18 @@ impl InCluster {
             snapshots: Arc::clone(&self.snapshots),
             objects: Arc::clone(&view) as _,
             credentials: view,
-            audience: Arc::new(Reporters { decisions: self.handle.decisions.clone(), dropped: self.dropped.clone() }),
+            audience: Arc::new(Reporters {
+                decisions: self.handle.decisions.clone(),
+                dropped: self.dropped.clone(),
+            }),
             readiness: Box::new(move || {
                 let said = probe();
                 let ready = said.ready && certificates.present();
-                let detail = if said.detail.is_empty() { "ready".to_owned() } else { said.detail.join("; ") };
+                let detail = if said.detail.is_empty() {
+                    "ready".to_owned()
+                } else {
+                    said.detail.join("; ")
+                };
                 Readiness { ready, detail }
             }),
             certificates: self.certificates.clone(),
@@ -96,8 +114,14 @@ impl InCluster {
 
 /// A public key of a Secret, in PEM.
 fn read_key(bytes: &[u8]) -> Fact {
-    let malformed = |said: String| Cause { kind: CauseKind::Malformed, place: "cosign.pub".into(), said: Some(said.into()) };
-    let Ok(text) = std::str::from_utf8(bytes) else { return Fact::Key(Err(malformed("is not text".to_owned()))) };
+    let malformed = |said: String| Cause {
+        kind: CauseKind::Malformed,
+        place: "cosign.pub".into(),
+        said: Some(said.into()),
+    };
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return Fact::Key(Err(malformed("is not text".to_owned())));
+    };
     Fact::Key(PublicKey::parse_pem(text).map(Some).map_err(|error| malformed(error.to_string())))
 }
 
@@ -117,7 +141,8 @@ impl Objects for View {
 impl Credentials for View {
     fn pull_secret<'a>(&'a self, namespace: &'a str, name: &'a str) -> PullSecretFuture<'a> {
         Box::pin(async move {
-            let members = self.0.secret(namespace, name).await.map_err(|cause| cause.to_string())?;
+            let members =
+                self.0.secret(namespace, name).await.map_err(|cause| cause.to_string())?;
             let Some(members) = members else { return Ok(None) };
             let of = |key: &str| members.get(key).map(|bytes| Secret::new(bytes.to_vec()));
             Ok(of(".dockerconfigjson")

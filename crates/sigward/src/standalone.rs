@@ -5,12 +5,12 @@ use crate::{
         cosign::Failure,
         serve::{Backing, Nobody},
     },
-    shelf::{Documents, Shelf},
+    shelf::{Document, Documents, Shelf},
     sources::Objects,
 };
 use arc_swap::{ArcSwap, ArcSwapOption};
 use sigward_policy::{
-    compile::{compile_exception, compile_policy},
+    compile::{Diagnostic, Severity, compile_exception, compile_policy},
     fact::{Fact, Fetch},
     resolve::Pending,
     snapshot::{Settings, Snapshot},
@@ -31,6 +31,8 @@ pub(crate) struct Standalone {
     policies: Vec<PathBuf>,
     secrets: Vec<PathBuf>,
     settings: Arc<Settings>,
+    /// The least severity that is said.
+    said_from: Severity,
     shelf: Arc<Current>,
     snapshots: Arc<ArcSwapOption<Snapshot>>,
     next_id: AtomicU64,
@@ -70,10 +72,33 @@ impl Standalone {
         secrets: &[PathBuf],
         settings: &Arc<Settings>,
     ) -> Result<Self, Failure> {
+        Self::load_saying(policies, secrets, settings, Severity::Warning)
+    }
+
+    /// The same without its warnings: only what keeps a policy out of force is said.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    #[cfg(feature = "quickstart")]
+    pub(crate) fn load_quietly(
+        policies: &[PathBuf],
+        secrets: &[PathBuf],
+        settings: &Arc<Settings>,
+    ) -> Result<Self, Failure> {
+        Self::load_saying(policies, secrets, settings, Severity::Error)
+    }
+
+    fn load_saying(
+        policies: &[PathBuf],
+        secrets: &[PathBuf],
+        settings: &Arc<Settings>,
+        from: Severity,
+    ) -> Result<Self, Failure> {
         let this = Self {
             policies: policies.to_vec(),
             secrets: secrets.to_vec(),
             settings: Arc::clone(settings),
+            said_from: from,
             shelf: Arc::default(),
             snapshots: Arc::default(),
             next_id: AtomicU64::new(1),
@@ -95,6 +120,12 @@ impl Standalone {
         }
     }
 
+    fn say(&self, document: &Document, diagnostics: &[Diagnostic]) {
+        let said: Vec<Diagnostic> =
+            diagnostics.iter().filter(|one| one.severity >= self.said_from).cloned().collect();
+        say(document, &said);
+    }
+
     fn read(&self) -> Result<(), Failure> {
         let mut refused = 0_usize;
         let documents = Documents::read(&self.policies)?;
@@ -103,7 +134,7 @@ impl Standalone {
             match document.written.value.str_at(&["kind"]) {
                 Some("ClusterPolicy" | "Policy") => {
                     let compiled = compile_policy(&document.written.value, &self.settings);
-                    say(document, &compiled.diagnostics);
+                    self.say(document, &compiled.diagnostics);
                     match compiled.value {
                         Some(policy) => policies.push(Arc::new(policy)),
                         None => refused += 1,
@@ -111,7 +142,7 @@ impl Standalone {
                 }
                 Some("PolicyException") => {
                     let compiled = compile_exception(&document.written.value, &self.settings);
-                    say(document, &compiled.diagnostics);
+                    self.say(document, &compiled.diagnostics);
                     match compiled.value {
                         Some(exception) => exceptions.push(Arc::new(exception)),
                         None => refused += 1,

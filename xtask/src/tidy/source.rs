@@ -175,7 +175,8 @@ pub(super) fn compat_tags(files: &[SourceFile], tests: &BTreeSet<String>) -> Vec
                 found.push(format!("{place}: the tag ends with `; test: <name>`"));
                 continue;
             };
-            for name in named.split(',') {
+            // A sentence may follow the names.
+            for name in named.split('.').next().unwrap_or(named).split(',') {
                 let name: String = name
                     .trim()
                     .trim_matches('`')
@@ -251,6 +252,7 @@ mod tests {
         assert_eq!(check("cosign 3.1.3: odd; test: prints_as_go"), 0);
         assert_eq!(check("cosign 3.1.3: odd,\n    // and long; test: prints_as_go"), 0);
         assert_eq!(check("cosign 3.1.3: odd.\n    // tests: prints_as_go, prints_as_go"), 0);
+        assert_eq!(check("cosign 3.1.3: odd; test: prints_as_go. Not theirs: this, and `that`"), 0);
         assert_eq!(check("cosign 3.1.3: odd; test: nowhere"), 1);
         assert_eq!(check("cosign 3.1.3: odd"), 1);
     }

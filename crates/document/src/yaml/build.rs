@@ -39,6 +39,17 @@ struct Node {
     merges: bool,
 }
 
+impl Node {
+    /// The node as a value: numbers that JSON does not have are none.
+    fn checked(self) -> Build<Self> {
+        if self.value.as_f64().is_some_and(|n| !n.is_finite()) {
+            let at = usize::try_from(self.spans.0.start).unwrap_or(0);
+            return Err(Fault::new(at, "JSON has no NaN and no infinity"));
+        }
+        Ok(self)
+    }
+}
+
 /// A member on its way into a map.
 struct Entry {
     key: SmolStr,
@@ -83,7 +94,7 @@ impl<'t> Builder<'t> {
     /// Takes the next token if it is of that kind.
     fn eat(&mut self, kind: &Kind<'t>) -> Build<bool> {
         let found = self.peek()? == kind;
-        if found {
+        if found && *kind != Kind::StreamEnd {
             self.take()?;
         }
         Ok(found)
@@ -129,6 +140,7 @@ impl<'t> Builder<'t> {
             | Kind::StreamEnd => self.nothing()?,
             _ => self.node(self.options.limits.depth, true, false)?,
         };
+        let node = node.checked()?;
         // What follows must be cut before the document counts as read: what cannot follow it is its own error.
         self.eat(&Kind::DocumentEnd)?;
         Ok(Some(Written { value: node.value, spans: node.spans }))
@@ -141,8 +153,7 @@ impl<'t> Builder<'t> {
     }
 
     fn scalar(&mut self, scalar: &Scalar<'_>, start: usize, end: usize) -> Build<Node> {
-        let value = scalar.value().map_err(|message| Fault::new(start, message))?;
-        let mut node = self.counted(value, Vec::new(), start, end, 1)?;
+        let mut node = self.counted(scalar.value(), Vec::new(), start, end, 1)?;
         node.key = Some(scalar.key());
         Ok(node)
     }
@@ -308,15 +319,15 @@ impl<'t> Builder<'t> {
     }
 
     fn list(&mut self, items: Vec<Node>, start: usize, end: usize) -> Build<Node> {
-        let count = items.iter().fold(1_usize, |sum, item| sum.saturating_add(item.count));
+        let mut count = 1_usize;
         let mut below = Vec::with_capacity(items.len());
-        let values: Vec<Value> = items
-            .into_iter()
-            .map(|item| {
-                below.push(item.spans);
-                item.value
-            })
-            .collect();
+        let mut values = Vec::with_capacity(items.len());
+        for item in items {
+            let item = item.checked()?;
+            count = count.saturating_add(item.count);
+            below.push(item.spans);
+            values.push(item.value);
+        }
         self.counted(Value::list(values), below, start, end, count)
     }
 
@@ -451,6 +462,7 @@ impl<'t> Builder<'t> {
     ) -> Build<()> {
         let at = usize::try_from(key.spans.0.start).unwrap_or(0);
         *count = count.saturating_add(value.count).saturating_add(1);
+        let value = value.checked()?;
         if key.merges {
             return self.merge(entries, &value, at);
         }

@@ -119,23 +119,21 @@ pub(super) fn tagged<'t>(tag: &str, text: &'t str) -> Result<Scalar<'t>, String>
 }
 
 impl Scalar<'_> {
-    /// The value, as it comes back from the JSON that `sigs.k8s.io/yaml` makes: a whole float is an integer.
-    pub(super) fn value(&self) -> Result<Value, String> {
-        Ok(match self {
+    /// The value, as it comes back from the JSON that `sigs.k8s.io/yaml` makes: a whole float is an integer. What
+    /// JSON has no number for stays a float and is refused where it is a value: it may also be a key.
+    pub(super) fn value(&self) -> Value {
+        match self {
             Scalar::Null => Value::NULL,
             Scalar::Bool(b) => Value::bool(*b),
             Scalar::Int(n) => Value::int(*n),
             #[expect(clippy::cast_precision_loss, reason = "Go's float64 of such an integer")]
             Scalar::Unsigned(n) => Value::float(*n as f64),
-            Scalar::Float(n) if !n.is_finite() => {
-                return Err("JSON has no NaN and no infinity".to_owned());
-            }
             Scalar::Float(n) => match json_float(*n).parse::<i64>() {
                 Ok(whole) => Value::int(whole),
                 Err(_) => Value::float(*n),
             },
             Scalar::Text(text) => Value::string(text),
-        })
+        }
     }
 
     /// The text of a map's key.

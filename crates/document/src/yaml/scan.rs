@@ -111,14 +111,12 @@ impl<'t> Scanner<'t> {
         self.tokens.front().ok_or(end)
     }
 
-    /// The next token, taken. After the end of the stream it comes again and again.
+    /// The next token, taken. Behind the end of the stream there is none.
     pub(super) fn next(&mut self) -> Scan<Token<'t>> {
-        let token = self.peek()?.clone();
-        if token.kind != Kind::StreamEnd {
-            self.tokens.pop_front();
-            self.taken += 1;
-        }
-        Ok(token)
+        self.peek()?;
+        self.taken += 1;
+        let end = Fault::new(self.mark.at, "unexpected end of the text");
+        self.tokens.pop_front().ok_or(end)
     }
 
     /// More must be cut when there is nothing, or when the first token may still get a `Key` before it.
@@ -128,6 +126,9 @@ impl<'t> Scanner<'t> {
         }
         if self.tokens.is_empty() {
             return Ok(true);
+        }
+        if self.simple_keys.iter().all(Option::is_none) {
+            return Ok(false);
         }
         self.drop_stale_keys()?;
         Ok(self.simple_keys.iter().flatten().any(|key| key.token == self.taken))
@@ -180,6 +181,13 @@ impl<'t> Scanner<'t> {
         self.mark.column += count;
     }
 
+    /// Steps over ASCII characters that mean nothing within a scalar of any form.
+    fn skip_ordinary(&mut self) {
+        let rest = self.bytes.get(self.mark.at..).unwrap_or_default();
+        let count = rest.iter().position(|b| !is_ordinary(*b)).unwrap_or(rest.len());
+        self.skip(count);
+    }
+
     /// Steps over one character that is no break.
     fn skip_char(&mut self) {
         self.mark.at += match self.byte() {
@@ -198,6 +206,20 @@ impl<'t> Scanner<'t> {
         let read = if length == 3 { self.slice(self.mark.at, self.mark.at + 3) } else { "\n" };
         self.mark = Mark { at: self.mark.at + length, line: self.mark.line + 1, column: 0 };
         read
+    }
+
+    /// Goes to the break or the end.
+    fn skip_line(&mut self) {
+        loop {
+            let rest = self.bytes.get(self.mark.at..).unwrap_or_default();
+            let count =
+                rest.iter().position(|b| !matches!(b, b'\t' | b' '..=b'~')).unwrap_or(rest.len());
+            self.skip(count);
+            if self.byte().is_none() || self.is_break(self.mark.at) {
+                return;
+            }
+            self.skip_char();
+        }
     }
 
     fn slice(&self, start: usize, end: usize) -> &'t str {
@@ -299,9 +321,7 @@ impl<'t> Scanner<'t> {
                 self.skip(1);
             }
             if self.byte() == Some(b'#') {
-                while self.byte().is_some() && !self.is_break(self.mark.at) {
-                    self.skip_char();
-                }
+                self.skip_line();
             }
             if !self.is_break(self.mark.at) {
                 return;
@@ -556,4 +576,9 @@ impl<'t> Scanner<'t> {
             Err(self.fault("did not find expected whitespace or line break"))
         }
     }
+}
+
+/// True for characters that neither end nor change a scalar: no blank, break, indicator or quote.
+const fn is_ordinary(byte: u8) -> bool {
+    matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'/' | b'_' | b'=' | b'@' | b'(' | b')' | b'$' | b'+' | b';' | b'~' | b'^')
 }

@@ -209,6 +209,16 @@ fn exploding_aliases_are_stopped() {
 }
 
 #[test]
+fn a_number_that_json_lacks_may_be_a_key_and_no_value() {
+    assert_eq!(read(".inf: 1\n-.INF: 2\n.nan: 3").to_json(), r#"{"-.inf":2,".inf":1,".nan":3}"#);
+    for text in
+        [".inf", "- .nan", "[.inf]", "a: -.inf", "- [a]\n- - .inf", "a: &x .inf", "? .inf\n: .inf"]
+    {
+        assert!(refused(text).ends_with("JSON has no NaN and no infinity"), "{text}");
+    }
+}
+
+#[test]
 fn an_alias_shares_the_node() {
     let value = read("a: &x {b: [1]}\nc: *x\nd: {<<: *x}\n");
     assert!(value.get("a").unwrap().same(value.get("c").unwrap()));

@@ -2,6 +2,7 @@
 use super::{
     KindPattern, MatchCondition, Policy, RuleCounts, Sink, WebhookRule, autogen, block,
     rule::{self, Ground},
+    suggest,
 };
 use crate::{
     request::Operation,
@@ -9,6 +10,7 @@ use crate::{
     snapshot::{FailureAction, FailurePolicy, PolicyName, Settings},
 };
 use sigward_api::{
+    crd::Resource as _,
     kubernetes::ObjectMeta,
     kyverno::v1::{self, ApplyRules, Spec},
     schema::check::{Finding, FindingKind},
@@ -24,35 +26,36 @@ pub(crate) fn compile(document: &Value, settings: &Settings, sink: &mut Sink) ->
         sink.error("apiVersion", format!("expected kyverno.io/v1, found `{version}`"));
         return None;
     }
-    let (metadata, spec, found): (ObjectMeta, Spec, Vec<Finding>) =
-        match document.str_at(&["kind"]).unwrap_or_default() {
-            "ClusterPolicy" => {
-                let read = sigward_api::read::<v1::ClusterPolicy>(document);
-                let (metadata, spec) = read.value.map(|v| (v.metadata, v.spec)).unzip();
-                (metadata.unwrap_or_default(), spec.unwrap_or_default(), read.findings)
-            }
-            "Policy" => {
-                let read = sigward_api::read::<v1::Policy>(document);
-                let (metadata, spec) = read.value.map(|v| (v.metadata, v.spec)).unzip();
-                (metadata.unwrap_or_default(), spec.unwrap_or_default(), read.findings)
-            }
-            other => {
-                sink.error("kind", format!("expected ClusterPolicy or Policy, found `{other}`"));
-                return None;
-            }
-        };
     // A field that nobody knows is passed over; where that would make a check weaker it is refused.
     let weakens = |path: &str| {
         path.contains(".verifyImages")
             || path.contains(".exclude")
             || path.contains("preconditions")
     };
-    findings(&found, document, &weakens, sink);
+    let (metadata, spec): (ObjectMeta, Spec) = match document.str_at(&["kind"]).unwrap_or_default()
+    {
+        "ClusterPolicy" => {
+            let read = sigward_api::read::<v1::ClusterPolicy>(document);
+            findings(&read.findings, v1::ClusterPolicy::known_schema(), &weakens, sink);
+            let (metadata, spec) = read.value.map(|v| (v.metadata, v.spec)).unzip();
+            (metadata.unwrap_or_default(), spec.unwrap_or_default())
+        }
+        "Policy" => {
+            let read = sigward_api::read::<v1::Policy>(document);
+            findings(&read.findings, v1::Policy::known_schema(), &weakens, sink);
+            let (metadata, spec) = read.value.map(|v| (v.metadata, v.spec)).unzip();
+            (metadata.unwrap_or_default(), spec.unwrap_or_default())
+        }
+        other => {
+            sink.error("kind", format!("expected ClusterPolicy or Policy, found `{other}`"));
+            return None;
+        }
+    };
     if sink.has_errors() {
         return None;
     }
     let namespaced = document.str_at(&["kind"]) == Some("Policy");
-    let name = policy_name(&metadata, namespaced, settings, sink);
+    let name = policy_name(&metadata, namespaced, sink);
     check_spec(&spec, namespaced, sink);
     let ground = Ground {
         settings,
@@ -103,28 +106,25 @@ pub(crate) fn compile(document: &Value, settings: &Settings, sink: &mut Sink) ->
 /// What the schema has to say, with the nearest known name for what is unknown.
 pub(super) fn findings(
     findings: &[Finding],
-    document: &Value,
+    schema: &serde_json::Value,
     weakens: &dyn Fn(&str) -> bool,
     sink: &mut Sink,
 ) {
-    let _ = document;
     for finding in findings {
+        let (path, message) = (&finding.path, finding.message.clone());
         let unknown = finding.kind == FindingKind::Unknown;
-        if unknown && !weakens(&finding.path) {
-            sink.warn(&finding.path, finding.message.clone());
-        } else {
-            sink.error(&finding.path, finding.message.clone());
+        let nearest = if unknown { suggest::nearest(schema, path) } else { None };
+        let help = nearest.map(|name| format!("did you mean `{name}`?"));
+        match (unknown && !weakens(path), help) {
+            (true, Some(help)) => sink.warn_with(path, message, help),
+            (true, None) => sink.warn(path, message),
+            (false, Some(help)) => sink.error_with(path, message, help),
+            (false, None) => sink.error(path, message),
         }
     }
 }
 
-fn policy_name(
-    metadata: &ObjectMeta,
-    namespaced: bool,
-    settings: &Settings,
-    sink: &mut Sink,
-) -> PolicyName {
-    let _ = settings;
+fn policy_name(metadata: &ObjectMeta, namespaced: bool, sink: &mut Sink) -> PolicyName {
     if metadata.name.is_empty() && metadata.generate_name.is_empty() {
         sink.error("metadata.name", "a policy needs a name");
     }

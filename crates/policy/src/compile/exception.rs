@@ -3,7 +3,7 @@ use super::{
     Exception, Sink, block, cluster_policy, conditions::compile as conditions, names::Scope,
 };
 use crate::snapshot::{PolicyName, Settings};
-use sigward_api::kyverno::v2::PolicyException;
+use sigward_api::{crd::Resource as _, kyverno::v2::PolicyException};
 use sigward_document::Value;
 use smol_str::SmolStr;
 
@@ -11,7 +11,7 @@ use smol_str::SmolStr;
 pub(crate) fn compile(document: &Value, settings: &Settings, sink: &mut Sink) -> Option<Exception> {
     let read = sigward_api::read::<PolicyException>(document);
     // Whatever is passed over in an exception makes it wider.
-    cluster_policy::findings(&read.findings, document, &|_| true, sink);
+    cluster_policy::findings(&read.findings, PolicyException::known_schema(), &|_| true, sink);
     let wire = read.value?;
     let name = PolicyName {
         namespace: SmolStr::new(&wire.metadata.namespace),

@@ -146,6 +146,14 @@ pub(crate) fn compile(
             policy_namespace: ground.policy_namespace,
             path: &path,
         };
+        // The schema is silent inside nested attestors.
+        if let Ok((_, unknown)) =
+            sigward_document::from_value_noting_unknown::<v1::ImageVerification>(document)
+        {
+            for field in unknown.iter().filter(|field| field.contains(".attestor.")) {
+                sink.error(&format!("{path}.{field}"), "unknown field");
+            }
+        }
         entries.push(source(wire, document, scope, &ground, sink));
     }
     let enforced = rule

@@ -92,7 +92,7 @@ impl Finder<'_> {
                 self.push(list, key, pointer, image)?;
             }
         }
-        // COMPAT: Kyverno 1.19: image volumes run unchecked there; test: image_volumes_are_covered
+        // COMPAT: Kyverno 1.19: image volumes run unchecked there; test: init_containers_and_image_volumes_are_covered
         let volumes = spec.get("volumes").and_then(Value::as_list).unwrap_or_default();
         for (index, volume) in volumes.iter().enumerate() {
             let Some(image) = volume.at_path(&["image", "reference"]) else { continue };

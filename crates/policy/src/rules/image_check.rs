@@ -9,7 +9,7 @@ use crate::{
     fact::Cause,
     images::pattern,
     message,
-    stop::Stop,
+    stop::{Gather, Stop},
 };
 use smol_str::SmolStr;
 
@@ -31,7 +31,7 @@ impl VerifyImages {
         let images = context.images()?.clone();
         let mut checked =
             Checked { results: Results::default(), skipped: Vec::new(), any_verified: false };
-        let mut suspended = false;
+        let mut gather = Gather::default();
         for image in &images.all {
             if let Err(reason) = &image.reference {
                 checked.results.images.push(super::verify_images::unreadable(image, reason));
@@ -48,16 +48,16 @@ impl VerifyImages {
                     continue;
                 }
                 let one = One { rule, entry, image, reference, access: &access };
-                match one.check(context) {
-                    Ok(Check::Skipped) => checked.skipped.push(one.normal()),
-                    Ok(Check::Passed) => checked.any_verified = true,
-                    Ok(Check::Failed(result)) => checked.results.images.push(*result),
-                    Err(Stop::Suspended) => suspended = true,
-                    Err(stop) => return Err(stop),
+                match gather.take(one.check(context))? {
+                    Some(Check::Skipped) => checked.skipped.push(one.normal()),
+                    Some(Check::Passed) => checked.any_verified = true,
+                    Some(Check::Failed(result)) => checked.results.images.push(*result),
+                    None => {}
                 }
             }
         }
-        if suspended { Err(Stop::Suspended) } else { Ok(checked) }
+        gather.done()?;
+        Ok(checked)
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
     pin::PinnedImage,
     rules::verify_images::{attest::Attested, entry::Entry, report::Failure},
     snapshot::FailureAction,
-    stop::Stop,
+    stop::{Gather, Stop},
 };
 use sigward_document::{Frame, Value};
 use sigward_oci::{Access, Digest, DigestReference, ImageReference};
@@ -103,7 +103,7 @@ impl VerifyImages {
                 results.images.push(unreadable(image, reason));
             }
         }
-        let mut suspended = false;
+        let mut gather = Gather::default();
         let mut names: BTreeMap<SmolStr, Vec<(SmolStr, Value)>> = BTreeMap::new();
         for entry in &entries {
             let access = entry.access_with(&images.pull_secrets, &context.request.namespace);
@@ -114,16 +114,12 @@ impl VerifyImages {
                 }
                 let known = names.entry(image.pointer.clone()).or_default();
                 let one = One { rule, entry, image, reference, access: &access };
-                match one.verify(known, context) {
-                    Ok(Some(result)) => results.images.push(result),
-                    Ok(None) => {}
-                    // The other images' fetches are wanted as well, so that all are asked together.
-                    Err(Stop::Suspended) => suspended = true,
-                    Err(stop) => return Err(stop),
-                }
+                let result = gather.take(one.verify(known, context))?;
+                results.images.extend(result.flatten());
             }
         }
-        if suspended { Err(Stop::Suspended) } else { Ok(results) }
+        gather.done()?;
+        Ok(results)
     }
 }
 
@@ -222,19 +218,20 @@ impl One<'_> {
         let fields = images::fields(self.reference, None);
         let frame = Value::map([(SmolStr::new_static("image"), fields)]);
         context.within(Frame::Hides, frame, |context| {
-            let mut suspended = false;
+            let mut gather = Gather::default();
             let mut last = None;
+            let mut failures = Vec::new();
             for (index, attestors) in self.entry.attestors.iter().enumerate() {
                 let path = format!(".attestors[{index}]");
-                match self.attestor_set(&subject, attestors, &path, context) {
-                    Ok(Ok(proved)) => last = Some(proved),
-                    Ok(Err(failure)) => return Ok(Proved::Failed(failure)),
-                    Err(Stop::Suspended) => suspended = true,
-                    Err(stop) => return Err(stop),
+                match gather.take(self.attestor_set(&subject, attestors, &path, context))? {
+                    Some(Ok(proved)) => last = Some(proved),
+                    Some(Err(failure)) => failures.push(failure),
+                    None => {}
                 }
             }
-            if suspended {
-                return Err(Stop::Suspended);
+            gather.done()?;
+            if let Some(failure) = Failure::decisive(failures) {
+                return Ok(Proved::Failed(failure));
             }
             let mut attested = false;
             if !self.entry.attestations.is_empty() {

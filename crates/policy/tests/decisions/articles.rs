@@ -9,11 +9,22 @@ use sigward_policy::{
 };
 use std::path::PathBuf;
 
-/// The reference data that tests read where it is, or nothing when it is not there.
-fn shared(path: &str) -> Option<String> {
+/// The folder of the reference data that tests read where it is, or nothing when it is not there.
+pub(crate) fn shared_root() -> Option<PathBuf> {
     let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared");
     let root = std::env::var_os("SIGWARD_SHARED").map_or_else(|| default.into(), PathBuf::from);
-    let file = root.join(path);
+    if root.is_dir() {
+        return Some(root);
+    }
+    #[expect(clippy::print_stderr, reason = "a test that does not run says so")]
+    {
+        eprintln!("skipped: {} is not there", root.display());
+    }
+    None
+}
+
+fn shared(path: &str) -> Option<String> {
+    let file = shared_root()?.join(path);
     match std::fs::read_to_string(&file) {
         Ok(text) => Some(text),
         Err(_) => {

@@ -8,7 +8,10 @@
 )]
 
 mod articles;
+mod conformance;
+mod context;
 mod main_story;
+mod properties;
 mod security_behaviours;
 mod verify_images;
 mod world;

@@ -5,7 +5,7 @@ use crate::world::World;
 const KEYED: &str = r#"[{"imageReferences":["HOST/*"],"attestors":[{"count":1,"entries":[{"keys":{"publicKeys":KEY}}]}]}]"#;
 
 #[test]
-fn an_unsigned_image_is_denied_with_kyvernos_body() {
+fn the_denial_body_is_kyvernos_to_the_byte() {
     let mut world = World::new();
     world.policy(KEYED);
     let digest = world.push("app", "v1", 1);

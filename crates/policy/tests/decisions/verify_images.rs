@@ -512,3 +512,24 @@ fn a_policy_that_compiled_in_one_build_keeps_its_names_and_webhook_rules() {
     assert!(compiled.webhook_rules().iter().all(|r| r.mutating && r.validating));
     assert_eq!(compiled.rule_counts().verify_images, 1);
 }
+
+#[test]
+fn an_empty_deny_message_reads_as_upstream() {
+    let mut world = World::new();
+    let slsa = "https://slsa.dev/provenance/v0.2";
+    world.policy(&format!(
+        r#"[{{"imageReferences":["HOST/*"],"attestations":[{{"name":"p","type":"{slsa}","attestors":[{{"entries":[{{"keys":{{"publicKeys":KEY}}}}]}}]}}],
+           "validate":{{"deny":{{"conditions":{{"all":[{{"key":"{{{{ p.id }}}}","operator":"Equals","value":"bad"}}]}}}}}}}}]"#
+    ));
+    let digest = world.push("app", "v1", 1);
+    world.attest("app", &digest, &world.key, slsa, r#"{"id":"bad"}"#);
+    check(&world.create(&[&world.image("app:v1")]), false, "validation error: imageVerify  failed");
+}
+
+#[test]
+fn an_unknown_field_in_a_nested_attestor_is_refused() {
+    refused(
+        r#"{"imageReferences":["x"],"attestors":[{"entries":[{"attestor":{"entries":[{"keys":{"publicKeys":KEY,"rekr":{}}}]}}]}]}"#,
+        "attestors[0].entries[0].attestor.entries[0].keys.rekr: unknown field",
+    );
+}

@@ -166,13 +166,22 @@ impl World {
             self.snapshot(),
             Arc::new(request),
             Arc::clone(&self.memory),
-            Arc::new(Table {
-                registry: Arc::clone(&self.registry),
-                by_hand: Arc::clone(&self.table),
-                asked: Arc::clone(&self.asked),
-            }),
+            Arc::new(self.source()),
             Box::new(NoProbe),
         )
+    }
+
+    fn source(&self) -> Table {
+        Table {
+            registry: Arc::clone(&self.registry),
+            by_hand: Arc::clone(&self.table),
+            asked: Arc::clone(&self.asked),
+        }
+    }
+
+    /// The answer to one fetch.
+    pub(crate) fn fact(&self, fetch: &Fetch) -> Fact {
+        self.source().look_up(fetch)
     }
 
     pub(crate) fn decide(&self, request: Request) -> Decision {
@@ -260,20 +269,22 @@ struct Table {
 impl FactSource for Table {
     fn fetch(&self, fetch: Fetch) -> Pending {
         self.asked.lock().unwrap().push(fetch.clone());
-        let text = format!("{fetch:?}");
-        let by_hand = self
-            .by_hand
-            .lock()
-            .unwrap()
-            .iter()
-            .find(|(part, _)| text.contains(part.as_str()))
-            .map(|(_, fact)| fact.clone());
-        let fact = by_hand.unwrap_or_else(|| self.answer(&fetch));
+        let fact = self.look_up(&fetch);
         Box::pin(std::future::ready((fetch, fact)))
     }
 }
 
 impl Table {
+    fn look_up(&self, fetch: &Fetch) -> Fact {
+        let text = format!("{fetch:?}");
+        let table = self.by_hand.lock().unwrap();
+        let by_hand = table.iter().find(|(part, _)| text.contains(part.as_str()));
+        match by_hand {
+            Some((_, fact)) => fact.clone(),
+            None => self.answer(fetch),
+        }
+    }
+
     fn answer(&self, fetch: &Fetch) -> Fact {
         match fetch {
             Fetch::Tag { image, .. } => {

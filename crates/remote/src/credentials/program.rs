@@ -1,9 +1,15 @@
 //! Credential helper programs: `docker-credential-NAME get`, under a time limit.
 use super::{Key, config_file::basic};
-use crate::options::Secret;
+use crate::{flight::Flights, options::Secret};
 use serde::Deserialize;
-use smol_str::SmolStr;
-use std::{ffi::OsStr, process::Stdio, time::Duration};
+use smol_str::{SmolStr, ToSmolStr};
+use std::{
+    collections::BTreeMap,
+    ffi::{OsStr, OsString},
+    process::Stdio,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     process::Command,
@@ -25,6 +31,59 @@ pub(super) enum ProgramError {
     Failed(SmolStr),
     #[error("credential helper docker-credential-{0} gave a malformed answer")]
     Malformed(SmolStr),
+}
+
+/// How long the answer of a helper is believed: long enough not to run a program for each request.
+const LIFETIME: Duration = Duration::from_mins(1);
+/// Answers that are remembered.
+const MOST: usize = 256;
+
+type Question = (SmolStr, SmolStr);
+type Answered = Result<Option<Key>, SmolStr>;
+
+/// Helpers that ran, and those that run. Failures are told to all who wait and then forgotten.
+#[derive(Debug, Default)]
+pub(crate) struct Programs {
+    held: Mutex<BTreeMap<Question, (Option<Key>, Instant)>>,
+    flights: Flights<Question, Answered>,
+}
+
+impl Programs {
+    /// The credential of a server, as a helper gives it now or gave it a moment ago.
+    pub(super) async fn get(
+        self: &Arc<Self>,
+        helper: SmolStr,
+        server: SmolStr,
+        limit: Duration,
+        path: Option<OsString>,
+    ) -> Answered {
+        let question = (helper, server);
+        let known = self.lock().get(&question).cloned();
+        if let Some((key, until)) = known
+            && Instant::now() < until
+        {
+            return Ok(key);
+        }
+        let (arrival, _) = self.flights.join(question.clone(), |_| {
+            let programs = Arc::clone(self);
+            async move {
+                let (helper, server) = &question;
+                let answer = get(helper, server, limit, path.as_deref()).await;
+                let key = answer.map_err(|error| error.to_smolstr())?;
+                let mut held = programs.lock();
+                if held.len() >= MOST {
+                    held.clear();
+                }
+                held.insert(question, (key.clone(), Instant::now() + LIFETIME));
+                Ok(key)
+            }
+        });
+        arrival.wait().await.unwrap_or(Ok(None))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Question, (Option<Key>, Instant)>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What a helper prints.

@@ -188,11 +188,11 @@ async fn secrets_of_a_rule_replace_the_ambient_credentials() {
         ("own", Ok(Some(secret("r.example", "own")))),
     ]);
     let at = location("r.example", "a");
-    let found = find(&options, &source, &Access::default(), &at).await.unwrap();
+    let found = find(&options, &source, &Arc::default(), &Access::default(), &at).await.unwrap();
     assert_eq!(users(&found.list), ["ambient"]);
-    let found = find(&options, &source, &access(&["own"]), &at).await.unwrap();
+    let found = find(&options, &source, &Arc::default(), &access(&["own"]), &at).await.unwrap();
     assert_eq!(users(&found.list), ["own"]);
-    let found = find(&options, &source, &access(&["missing"]), &at).await.unwrap();
+    let found = find(&options, &source, &Arc::default(), &access(&["missing"]), &at).await.unwrap();
     assert!(found.list.is_empty());
     assert_eq!(found.notes, ["secret ns/missing not found"]);
 }
@@ -200,8 +200,14 @@ async fn secrets_of_a_rule_replace_the_ambient_credentials() {
 #[tokio::test]
 async fn a_secret_that_cannot_be_read_is_an_error_and_not_anonymous() {
     let source = Fixed(vec![("own", Err("cluster away".into()))]);
-    let found =
-        find(&Options::default(), &source, &access(&["own"]), &location("r.example", "a")).await;
+    let found = find(
+        &Options::default(),
+        &source,
+        &Arc::default(),
+        &access(&["own"]),
+        &location("r.example", "a"),
+    )
+    .await;
     assert_eq!(found.unwrap_err(), "secret ns/own: cluster away");
 }
 
@@ -211,24 +217,30 @@ async fn a_login_is_only_for_the_hosts_it_was_given_for() {
     let login = Some(Login { hosts: vec!["docker.io".into()], key });
     let options = Options { login, ..Options::default() };
     let at = location(sigward_oci::DOCKER_HUB, "library/a");
-    let found = find(&options, &NoSecrets, &Access::default(), &at).await.unwrap();
+    let found = find(&options, &NoSecrets, &Arc::default(), &Access::default(), &at).await.unwrap();
     assert_eq!(users(&found.list), ["me"]);
     let at = location("evil.example", "library/a");
-    let found = find(&options, &NoSecrets, &Access::default(), &at).await.unwrap();
+    let found = find(&options, &NoSecrets, &Arc::default(), &Access::default(), &at).await.unwrap();
     assert!(found.list.is_empty());
 }
+
+/// One program at a time: a file that another thread's child still holds open cannot be run.
+#[cfg(unix)]
+static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// Runs a helper whose body is this script.
 #[cfg(unix)]
 async fn run_helper(script: &str) -> Result<Option<Key>, program::ProgramError> {
     use std::os::unix::fs::PermissionsExt as _;
+    let _alone = ALONE.lock().await;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("docker-credential-x");
     std::fs::write(&file, format!("#!/bin/sh\n{script}\n")).unwrap();
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
     let mut path = folder.path().as_os_str().to_owned();
     path.push(":/usr/bin:/bin");
-    program::get(&"x".into(), "r.example", Duration::from_millis(500), Some(&path)).await
+    let limit = Duration::from_secs(if script.contains("sleep 30") { 1 } else { 20 });
+    program::get(&"x".into(), "r.example", limit, Some(&path)).await
 }
 
 #[cfg(unix)]
@@ -239,6 +251,37 @@ async fn a_helper_program_is_asked_for_its_server() {
     assert_eq!(users(found.as_slice()), ["r.example"]);
     let found = run_helper(r#"echo '{"Username":"<token>","Secret":"t"}'"#).await.unwrap();
     assert_eq!(users(found.as_slice()), ["<identity>"]);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_helper_program_is_not_run_for_each_request() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let _alone = ALONE.lock().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("docker-credential-x");
+    let runs = folder.path().join("runs");
+    let script = format!(
+        "#!/bin/sh\necho run >> {}\nsleep 0.1\necho '{{\"Username\":\"u\",\"Secret\":\"pw\"}}'\n",
+        runs.display()
+    );
+    std::fs::write(&file, script).unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let config = folder.path().join("config.json");
+    std::fs::write(&config, r#"{"credHelpers":{"r.example":"x"}}"#).unwrap();
+    let mut path = folder.path().as_os_str().to_owned();
+    path.push(":/usr/bin:/bin");
+    let options =
+        Options { docker_configs: vec![config], helper_path: Some(path), ..Options::default() };
+    let programs = Arc::default();
+    let (access, at) = (Access::default(), location("r.example", "a"));
+    for _ in 0..2 {
+        let asking = (0..5).map(|_| find(&options, &NoSecrets, &programs, &access, &at));
+        for found in futures_util::future::join_all(asking).await {
+            assert_eq!(users(&found.unwrap().list), ["u"]);
+        }
+    }
+    assert_eq!(std::fs::read_to_string(runs).unwrap(), "run\n");
 }
 
 #[cfg(unix)]

@@ -194,7 +194,9 @@ impl Inner {
     async fn keys(&self, question: &Question, access: &Access) -> Result<Keys, FetchError> {
         let options = &self.exchange.options;
         let source = self.credentials.as_ref();
-        credentials::find(options, source, access, &question.location).await.map_err(|said| {
+        let found =
+            credentials::find(options, source, &self.programs, access, &question.location).await;
+        found.map_err(|said| {
             let place = place_in_location(&question.location, &question.rest);
             FetchError::Credentials { place, said }
         })

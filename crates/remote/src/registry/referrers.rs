@@ -10,7 +10,7 @@ use crate::{
     error::{FetchError, Malformed, Place, clean},
     flight::Progress,
     observer::Operation,
-    wire::exchange::{Answer, same_origin},
+    wire::exchange::{Answer, authority},
 };
 use bytes::Bytes;
 use reqwest::{Method, header::LINK};
@@ -183,34 +183,53 @@ impl super::Inner {
     }
 }
 
-/// The path of the next page, from `Link: <URL>; rel="next"`. It must stay on this registry.
+/// The path of the next page, from `Link: <URL>; rel="next"`. It must stay on this registry. A
+/// header that cannot be read is an error: a list must not end early without anybody noticing.
 fn next_page(question: &Question, answer: &Answer) -> Result<Option<String>, FetchError> {
-    let links = answer.headers.get_all(LINK).iter().filter_map(|value| value.to_str().ok());
-    let Some(target) = links.flat_map(|line| line.split(',')).find_map(next_target) else {
-        return Ok(None);
-    };
-    let wrong = || malformed(answer.place.clone(), Malformed::Link, target);
-    let url = answer.url.join(target).map_err(|_| wrong())?;
-    let prefix = format!("/v2/{}/", question.location.path);
-    if !same_origin(&url, &answer.url) || !url.path().starts_with(&prefix) {
-        return Err(wrong());
+    let wrong = |said: &str| malformed(answer.place.clone(), Malformed::Link, said);
+    for value in answer.headers.get_all(LINK) {
+        let line = value.to_str().map_err(|_| wrong("not text"))?;
+        let Some(target) = next_target(line).map_err(|()| wrong(line))? else { continue };
+        let url = answer.url.join(target).map_err(|_| wrong(target))?;
+        let prefix = format!("/v2/{}/", question.location.path);
+        // Behind a proxy that ends TLS, registries write `http:`; the scheme is ours to choose.
+        if authority(&url) != authority(&answer.url) || !url.path().starts_with(&prefix) {
+            return Err(wrong(target));
+        }
+        let path = url.path();
+        let next = url.query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
+        return if next == question.rest { Err(wrong(target)) } else { Ok(Some(next)) };
     }
-    let path = url.path();
-    let next = url.query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
-    if next == question.rest {
-        return Err(wrong());
-    }
-    Ok(Some(next))
+    Ok(None)
 }
 
-fn next_target(link: &str) -> Option<&str> {
-    let (target, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
-    let next = parameters.split(';').any(|parameter| {
-        let (name, value) = parameter.split_once('=').unwrap_or_default();
-        name.trim().eq_ignore_ascii_case("rel")
-            && value.trim().trim_matches('"').split_whitespace().any(|rel| rel == "next")
-    });
-    next.then_some(target)
+/// The target of the first link whose relation is `next`.
+///
+/// SPEC: RFC 8288 section 3: `<URI>` and parameters, links separated by commas; both may hold
+/// commas themselves, in the URI and in quotes.
+fn next_target(line: &str) -> Result<Option<&str>, ()> {
+    let mut rest = line.trim();
+    while !rest.is_empty() {
+        let (target, after) = rest.strip_prefix('<').and_then(|r| r.split_once('>')).ok_or(())?;
+        let mut quoted = false;
+        let end = after.find(|character| {
+            quoted ^= character == '"';
+            character == ',' && !quoted
+        });
+        let (parameters, next) =
+            end.and_then(|end| after.split_at_checked(end)).unwrap_or((after, ""));
+        let is_next = parameters.split(';').any(|parameter| {
+            let (name, value) = parameter.split_once('=').unwrap_or_default();
+            let value = value.trim().trim_matches('"');
+            name.trim().eq_ignore_ascii_case("rel")
+                && value.split_whitespace().any(|rel| rel.eq_ignore_ascii_case("next"))
+        });
+        if is_next {
+            return Ok(Some(target));
+        }
+        rest = next.trim_start_matches(',').trim();
+    }
+    Ok(None)
 }
 
 fn malformed(place: Place, what: Malformed, said: &str) -> FetchError {
@@ -222,13 +241,25 @@ fn malformed(place: Place, what: Malformed, said: &str) -> FetchError {
 mod tests {
     use super::*;
 
+    fn check(line: &str, expected: Result<Option<&str>, ()>) {
+        assert_eq!(next_target(line), expected, "{line}");
+    }
+
     #[test]
     fn links_to_the_next_page_are_read_in_their_spellings() {
-        assert_eq!(next_target(r#"</v2/a?n=1>; rel="next""#), Some("/v2/a?n=1"));
-        assert_eq!(next_target("<https://r/v2/a>;rel=next"), Some("https://r/v2/a"));
-        assert_eq!(next_target(r#"</v2/a>; title=x; REL="prev next""#), Some("/v2/a"));
-        assert_eq!(next_target(r#"</v2/a>; rel="prev""#), None);
-        assert_eq!(next_target("/v2/a; rel=next"), None);
-        assert_eq!(next_target(""), None);
+        check(r#"</v2/a?n=1>; rel="next""#, Ok(Some("/v2/a?n=1")));
+        check("<https://r/v2/a>;rel=next", Ok(Some("https://r/v2/a")));
+        check(r#"</v2/a>; title="x, y"; REL="prev Next""#, Ok(Some("/v2/a")));
+        check(r#"</v2/a?last=x,y>; rel="next""#, Ok(Some("/v2/a?last=x,y")));
+        check(r#"</p>; rel="prev", </v2/a>; rel="next""#, Ok(Some("/v2/a")));
+        check(r#"</v2/a>; rel="prev""#, Ok(None));
+        check("", Ok(None));
+    }
+
+    #[test]
+    fn a_link_that_cannot_be_read_is_an_error_and_not_the_end() {
+        check("/v2/a; rel=next", Err(()));
+        check("</v2/a; rel=next", Err(()));
+        check("nonsense", Err(()));
     }
 }

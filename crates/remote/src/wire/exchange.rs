@@ -454,7 +454,7 @@ fn redirect(from: &Url, headers: &HeaderMap) -> Option<Url> {
 }
 
 /// Same scheme, host and port.
-pub(crate) fn same_origin(one: &Url, other: &Url) -> bool {
+fn same_origin(one: &Url, other: &Url) -> bool {
     one.scheme() == other.scheme()
         && one.host_str() == other.host_str()
         && one.port_or_known_default() == other.port_or_known_default()

@@ -1,8 +1,8 @@
 //! Certificates as keys: the public key in them and the time they claim, nothing verified.
 //!
 //! SPEC: RFC 5280 section 4.1. A certificate that a policy names is trusted for its key, as a bare
-//! key is; chains belong to keyless verification.
-use super::{KeyError, PublicKey, pem};
+//! key is, unless the policy names a chain as well.
+use super::{ChainError, KeyError, PublicKey, chain, pem};
 use crate::{
     der::{self, Reader},
     requirement::Timestamp,
@@ -22,12 +22,7 @@ impl Certificate {
     /// COMPAT: Kyverno 1.19: `certificates.cert` uses the first certificate.
     /// test: a_certificate_gives_its_key
     pub fn parse_pem(text: &str) -> Result<Self, KeyError> {
-        let blocks = pem::parse(text)?;
-        let first = blocks.first().ok_or(KeyError::NoPem)?;
-        if first.label != "CERTIFICATE" {
-            return Err(KeyError::Label { label: first.label.chars().take(64).collect() });
-        }
-        Self::parse_der(&first.contents)
+        Self::parse_der(&first(text)?)
     }
 
     /// Reads one certificate in DER.
@@ -35,6 +30,19 @@ impl Certificate {
         let malformed = || KeyError::Malformed { what: "certificate" };
         let (spki, not_before, not_after) = read(bytes).ok_or_else(malformed)?;
         Ok(Self { key: PublicKey::parse_der(spki)?, not_before, not_after })
+    }
+
+    /// Reads a certificate and checks that it was issued by the last certificate of `chain`, by way
+    /// of the ones before it, for signing code.
+    ///
+    /// COMPAT: Kyverno 1.19.1: `certificates.cert` with `certChain`: the whole is judged at the time
+    /// when the certificate began to be valid, so an expired one still counts.
+    /// test: a_certificate_is_judged_when_it_began
+    pub fn parse_pem_with_chain(text: &str, chain: &str) -> Result<Self, ChainError> {
+        let leaf = first(text)?;
+        let certificate = Self::parse_der(&leaf)?;
+        chain::verify(&leaf, chain, certificate.not_before)?;
+        Ok(certificate)
     }
 
     /// The key in it.
@@ -56,6 +64,15 @@ impl Certificate {
     pub fn out_of_date(&self, now: Timestamp) -> bool {
         now < self.not_before || now > self.not_after
     }
+}
+
+fn first(text: &str) -> Result<Vec<u8>, KeyError> {
+    let blocks = pem::parse(text)?;
+    let first = blocks.first().ok_or(KeyError::NoPem)?;
+    if first.label != "CERTIFICATE" {
+        return Err(KeyError::Label { label: first.label.chars().take(64).collect() });
+    }
+    Ok(first.contents.to_vec())
 }
 
 fn read(bytes: &[u8]) -> Option<(&[u8], Timestamp, Timestamp)> {

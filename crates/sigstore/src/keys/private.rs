@@ -265,12 +265,12 @@ impl Signer for PrivateKey {
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
         match &self.key {
             Key::Ecdsa(key) => key
-                .sign(&SystemRandom::new(), message)
+                .sign(&nonces(), message)
                 .map(|signature| signature.as_ref().to_vec())
                 .map_err(|_| SignError),
             Key::Rsa(key) => {
                 let mut signature = vec![0; key.public_modulus_len()];
-                key.sign(&crypto::RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature)
+                key.sign(&crypto::RSA_PKCS1_SHA256, &nonces(), message, &mut signature)
                     .map_err(|_| SignError)?;
                 Ok(signature)
             }
@@ -283,6 +283,12 @@ impl Signer for PrivateKey {
                 .map_err(|_| SignError),
         }
     }
+}
+
+/// The randomness inside a signature. The library draws it itself, whatever it is handed.
+fn nonces() -> SystemRandom {
+    // INVARIANT: only the bytes of a new signature differ by it, never a decision.
+    SystemRandom::new()
 }
 
 /// PKCS#8 as Go writes it: the curve outside only, the point inside.

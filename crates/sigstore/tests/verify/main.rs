@@ -12,6 +12,7 @@
 
 mod checks;
 mod counting;
+mod evidence;
 mod formats;
 mod messages;
 mod mutations;

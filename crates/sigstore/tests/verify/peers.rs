@@ -6,12 +6,17 @@ use crate::{
 use sigward_oci::{Digest, Index, media_type};
 use sigward_sigstore::{
     blob::{Artifact, verify_blob, verify_blob_bundle},
-    keys::{Ed25519Form, PrivateKey, PublicKey, Signer as _, decrypt_private_key, encrypt_private_key},
+    keys::{
+        Ed25519Form, PrivateKey, PublicKey, Signer as _, decrypt_private_key, encrypt_private_key,
+    },
     requirement::{Attestor, Stores},
     sign::{self, Attached, Manifests, PredicateType},
     statement::COSIGN_SIGN,
 };
-use sigward_testkit::keys::{Algorithm, KeyPair};
+use sigward_testkit::{
+    keys::{Algorithm, KeyPair},
+    signing::Knobs,
+};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -322,5 +327,81 @@ fn files_that_cosign_signs_verify_and_the_reverse() {
             &file,
         ]);
         verify_blob(b"the file", &output.stdout, &key).unwrap();
+    }
+}
+
+#[test]
+fn refusals_read_as_cosigns_do() {
+    let sign = |world: &World, kind: Algorithm, bundle: bool| {
+        let place = world.place();
+        let pair = KeyPair::shared(kind).unwrap();
+        let annotations = [("a".to_owned(), "b".to_owned())].into();
+        let knobs = Knobs { annotations, ..Knobs::default() };
+        if bundle { place.sign_bundle(&pair, &knobs) } else { place.sign_legacy(&pair, &knobs) }
+            .unwrap();
+    };
+    let attest = |world: &World, kind: Algorithm, bundle: bool| {
+        let place = world.place();
+        let pair = KeyPair::shared(kind).unwrap();
+        let (scan, predicate, knobs) = ("urn:scan", serde_json::json!({}), Knobs::default());
+        if bundle {
+            place.attest_bundle(&pair, scan, &predicate, &knobs)
+        } else {
+            place.attest_legacy(&pair, scan, &predicate, &knobs)
+        }
+        .unwrap();
+    };
+    for peer in peers(&["cosign2", "cosign3"]) {
+        let mut said = Vec::new();
+        for kind in [Algorithm::EcdsaP256, Algorithm::Rsa2048, Algorithm::Ed25519] {
+            for bundle in [false, true] {
+                if bundle && !peer.is_3() {
+                    continue;
+                }
+                let other = KeyPair::generate(kind).unwrap();
+                let wrong = peer.write("wrong.pub", &other.public_pem());
+                let right = peer.write("right.pub", &KeyPair::shared(kind).unwrap().public_pem());
+                let key = PublicKey::parse_pem(&other.public_pem()).unwrap();
+                let good = attestor(&PublicKey::parse_pem(&peer.read("right.pub")).unwrap());
+                let ignore = "--insecure-ignore-tlog";
+
+                let world = World::new();
+                sign(&world, kind, bundle);
+                let image = reference(&world);
+                said.push((
+                    peer.run(&["verify", "--key", &wrong, ignore, &image]),
+                    world.refusal(&attestor(&key)),
+                ));
+                let annotations = vec![("a".into(), "c".into())];
+                said.push((
+                    peer.run(&["verify", "--key", &right, ignore, "-a", "a=c", &image]),
+                    world.refusal(&Attestor { annotations, ..good.clone() }),
+                ));
+
+                let world = World::new();
+                attest(&world, kind, bundle);
+                let image = reference(&world);
+                let verify = ["verify-attestation", ignore, &image, "--type"];
+                let arguments = |kind, key| [&verify[..], &[kind, "--key", key]].concat();
+                said.push((
+                    peer.run(&arguments("urn:scan", &wrong)),
+                    world.refusal(&stating(&other, "urn:scan")),
+                ));
+                said.push((
+                    peer.run(&arguments("urn:other", &right)),
+                    world.refusal(&stating(&KeyPair::shared(kind).unwrap(), "urn:other")),
+                ));
+            }
+        }
+        for (output, refusal) in said {
+            let theirs = String::from_utf8_lossy(&output.stderr);
+            let ours = refusal.to_string();
+            assert!(!output.status.success());
+            assert!(
+                theirs.contains(&ours),
+                "{}: ours: {ours}\ntheirs: {theirs}",
+                peer.binary.display()
+            );
+        }
     }
 }

@@ -115,7 +115,11 @@ pub(crate) struct Serve {
     #[arg(long = "maxQueuedEvents", default_value_t = 1000)]
     max_queued_events: usize,
     /// reasons of events that are not written
-    #[arg(long = "omitEvents", value_delimiter = ',', default_value = "PolicyApplied,PolicySkipped")]
+    #[arg(
+        long = "omitEvents",
+        value_delimiter = ',',
+        default_value = "PolicyApplied,PolicySkipped"
+    )]
     omit_events: Vec<String>,
     /// text or json
     #[arg(long = "loggingFormat", default_value = "text")]
@@ -174,7 +178,9 @@ impl Serve {
         };
         let backing = match &source {
             Source::Cluster(cluster) => cluster.backing(),
-            Source::Files(files) => files.backing(self.serving_certificate()?, self.ca_out.as_deref())?,
+            Source::Files(files) => {
+                files.backing(self.serving_certificate()?, self.ca_out.as_deref())?
+            }
         };
         let running = self.listen(backing, settings, &mut metrics).await?;
         if !self.disable_metrics {
@@ -206,7 +212,11 @@ impl Serve {
         Ok(())
     }
 
-    async fn connect(&self, settings: &Settings, metrics: &mut Metrics) -> Result<InCluster, Failure> {
+    async fn connect(
+        &self,
+        settings: &Settings,
+        metrics: &mut Metrics,
+    ) -> Result<InCluster, Failure> {
         let client = sigward_controller::connect(self.kubeconfig.as_deref()).await?;
         let options = self.controller_options(settings)?;
         Ok(InCluster::start(client, options, metrics))
@@ -226,7 +236,10 @@ impl Serve {
             config_map: from("INIT_CONFIG", defaults.config_map),
             deployment: from("KYVERNO_DEPLOYMENT", defaults.deployment),
             cluster_role: from("KYVERNO_ROLE_NAME", defaults.cluster_role),
-            identity: from("KYVERNO_POD_NAME", format!("{}-{}", defaults.identity, std::process::id())),
+            identity: from(
+                "KYVERNO_POD_NAME",
+                format!("{}-{}", defaults.identity, std::process::id()),
+            ),
             webhook_timeout: self.webhook_timeout.clamp(1, 30),
             auto_update_webhooks: self.auto_update_webhooks,
             ca_secret: self.ca_secret_name.clone().filter(|name| !name.is_empty()),
@@ -238,7 +251,14 @@ impl Serve {
                 .iter()
                 .filter(|reason| !reason.is_empty())
                 .map(|reason| {
-                    Reason::ALL.into_iter().find(|known| known.as_str() == reason.as_str()).ok_or_else(|| Failure::new(format!("--omitEvents: {reason:?} is no reason of an event")))
+                    Reason::ALL
+                        .into_iter()
+                        .find(|known| known.as_str() == reason.as_str())
+                        .ok_or_else(|| {
+                            Failure::new(format!(
+                                "--omitEvents: {reason:?} is no reason of an event"
+                            ))
+                        })
                 })
                 .collect::<Result<_, _>>()?,
             ..defaults

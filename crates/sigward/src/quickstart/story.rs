@@ -2,7 +2,7 @@
 use super::{
     policies,
     screen::{Line, Screen, Step, milliseconds},
-    world::{self, Ran, Verdict, World, cosign, deployment, pod},
+    world::{Ran, Verdict, World, cosign, deployment, pod},
 };
 use crate::cli::cosign::Failure;
 use serde_json::{Value, json};
@@ -504,11 +504,12 @@ async fn denied(
     let verdict = world.create(object).await?;
     let requests = world.registry.request_count();
     world.registry.reset_log();
-    let said = words.iter().all(|word| verdict.message.contains(word));
+    let warnings = verdict.warnings.join("\n");
+    let said = words.iter().all(|word| verdict.message.contains(word) || warnings.contains(word));
     let line = if verdict.allowed {
         Line::Broken("admitted".into())
     } else {
-        Line::Denied(format!("denied\n{}", verdict.message.trim()))
+        Line::Denied(format!("denied\n{}\n\n{warnings}", verdict.message.trim()))
     };
     scribe.tell(
         title,
@@ -534,7 +535,7 @@ pub(super) fn sample_review(host: &str) -> Value {
             "namespace": "default",
             "operation": "CREATE",
             "userInfo": { "username": "you" },
-            "object": world::pod("rushed", "default", &format!("{host}/shop/web:rushed")),
+            "object": pod("rushed", "default", &format!("{host}/shop/web:rushed")),
         },
     })
 }

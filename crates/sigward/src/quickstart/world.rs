@@ -22,7 +22,6 @@ const PASSWORD: &str = "quickstart";
 pub(crate) struct World {
     pub(crate) folder: PathBuf,
     pub(crate) registry: Registry,
-    standalone: Standalone,
     running: Running,
     http: reqwest::Client,
     program: PathBuf,
@@ -39,6 +38,8 @@ impl std::fmt::Debug for World {
 pub(crate) struct Verdict {
     pub(crate) allowed: bool,
     pub(crate) message: String,
+    /// Admission warnings: for a denial, what was looked at and what to do next.
+    pub(crate) warnings: Vec<String>,
     /// The object as the API server would store it.
     pub(crate) object: Value,
 }
@@ -73,8 +74,11 @@ impl World {
     pub(crate) async fn start(folder: &Path, registry: Registry) -> Result<Self, Failure> {
         let settings =
             Arc::new(Settings { insecure_ignore_tlog_for_keys: true, ..Settings::default() });
-        let standalone =
-            Standalone::load(&[folder.join("policies")], &[folder.join("cluster")], &settings)?;
+        let standalone = Standalone::load_quietly(
+            &[folder.join("policies")],
+            &[folder.join("cluster")],
+            &settings,
+        )?;
         let certificate = folder.join("webhook-ca.pem");
         let Backing { snapshots, objects, credentials, audience, readiness, certificates } =
             standalone.backing(None, Some(&certificate))?;
@@ -106,7 +110,6 @@ impl World {
         Ok(Self {
             folder: folder.to_owned(),
             registry,
-            standalone,
             running,
             http,
             program: std::env::current_exe()?,
@@ -121,11 +124,6 @@ impl World {
     /// Ends the webhook; the registry ends with its value.
     pub(crate) async fn stop(self) {
         self.running.shutdown().await;
-    }
-
-    /// Reads the policies again, as SIGHUP would.
-    pub(crate) fn reload(&self) {
-        self.standalone.reload();
     }
 
     /// Runs this program as `cosign`.
@@ -185,6 +183,12 @@ impl World {
         Ok(Verdict {
             allowed: response["allowed"].as_bool().unwrap_or(false),
             message: response["status"]["message"].as_str().unwrap_or_default().to_owned(),
+            warnings: response["warnings"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(|warning| warning.as_str().map(str::to_owned))
+                .collect(),
             object,
         })
     }

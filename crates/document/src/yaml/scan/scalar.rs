@@ -71,11 +71,15 @@ impl<'t> Scanner<'t> {
         let flow = self.in_flow();
         while !self.at_document_mark() && self.byte() != Some(b'#') {
             let piece = self.mark.at;
+            self.skip_ordinary();
             while !self.is_gap(self.mark.at) {
                 match self.byte() {
                     Some(b':') if self.is_gap(self.mark.at + 1) => break,
                     Some(b',' | b'?' | b'[' | b']' | b'{' | b'}') if flow => break,
-                    _ => self.skip_char(),
+                    _ => {
+                        self.skip_char();
+                        self.skip_ordinary();
+                    }
                 }
             }
             if self.mark.at > piece {
@@ -267,9 +271,7 @@ impl<'t> Scanner<'t> {
             breaks.clear();
             leading_blank = trailing_blank;
             let line = self.mark.at;
-            while self.byte().is_some() && !self.is_break(self.mark.at) {
-                self.skip_char();
-            }
+            self.skip_line();
             out.push_str(self.slice(line, self.mark.at));
             end = self.mark;
             line_break = if self.byte().is_some() { self.skip_break() } else { "" };
@@ -305,9 +307,7 @@ impl<'t> Scanner<'t> {
             self.skip(1);
         }
         if self.byte() == Some(b'#') {
-            while self.byte().is_some() && !self.is_break(self.mark.at) {
-                self.skip_char();
-            }
+            self.skip_line();
         }
         if self.byte().is_some() && !self.is_break(self.mark.at) {
             return Err(self.fault("did not find expected comment or line break"));

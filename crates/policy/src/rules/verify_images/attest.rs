@@ -5,7 +5,12 @@ use super::{
     report::{About, Failure},
     set::{ProvedSet, count},
 };
-use crate::{conditions::Held, context::Context, message, stop::Stop};
+use crate::{
+    conditions::Held,
+    context::Context,
+    message,
+    stop::{Gather, Stop},
+};
 use sigward_document::{Frame, Value};
 use sigward_oci::DigestReference;
 use sigward_sigstore::requirement::{self, Shows};
@@ -31,13 +36,14 @@ impl One<'_> {
         subject: &DigestReference,
         context: &mut Context<'_>,
     ) -> Result<Attested, Stop> {
-        let mut suspended = false;
+        let mut gather = Gather::default();
         let mut first = None;
+        let mut failures = Vec::new();
         let mut named = Vec::new();
         for (index, attestation) in self.entry.attestations.iter().enumerate() {
             let path = format!(".attestations[{index}]");
-            match self.attestation(subject, attestation, &path, context) {
-                Ok(Ok(proved)) => {
+            match gather.take(self.attestation(subject, attestation, &path, context))? {
+                Some(Ok(proved)) => {
                     if !attestation.name.is_empty()
                         && let Some(predicate) = proved.witness.predicates().first()
                     {
@@ -45,13 +51,13 @@ impl One<'_> {
                     }
                     first = first.or(Some(proved));
                 }
-                Ok(Err(failure)) => return Ok(Attested::Failed(failure)),
-                Err(Stop::Suspended) => suspended = true,
-                Err(stop) => return Err(stop),
+                Some(Err(failure)) => failures.push(failure),
+                None => {}
             }
         }
-        if suspended {
-            return Err(Stop::Suspended);
+        gather.done()?;
+        if let Some(failure) = Failure::decisive(failures) {
+            return Ok(Attested::Failed(failure));
         }
         Ok(match first {
             Some(proved) => Attested::Verified { proved, named },
@@ -67,41 +73,33 @@ impl One<'_> {
         context: &mut Context<'_>,
     ) -> Result<Result<ProvedSet, Failure>, Stop> {
         let shows = Shows::Statements { predicate_type: attestation.predicate_type.clone() };
-        let mut suspended = false;
+        let mut gather = Gather::default();
         let mut first = None;
+        let mut failures = Vec::new();
         for (index, set) in attestation.attestors.iter().enumerate() {
             let path = format!("{path}.attestors[{index}]");
-            let node = match self.look_up(set, &path, &shows, context) {
-                Ok(node) => node,
-                Err(Stop::Suspended) => {
-                    suspended = true;
-                    continue;
-                }
-                Err(stop) => return Err(stop),
+            let Some(node) = gather.take(self.look_up(set, &path, &shows, context))? else {
+                continue;
             };
             let mut one =
                 |path: &str, attestor: &requirement::Attestor, context: &mut Context<'_>| {
                     self.statements(subject, attestation, path, attestor, context)
                 };
-            match count(&node, &mut one, context) {
-                Ok(Ok(mut proved)) => {
-                    if first.is_none() && !proved.is_empty() {
-                        first = Some(proved.swap_remove(0));
-                    }
-                }
-                Ok(Err(mut failure)) => {
+            match gather.take(count(&node, &mut one, context))? {
+                Some(Ok(proved)) => first = first.or(proved.into_iter().next()),
+                Some(Err(mut failure)) => {
                     if failure.cause.is_none() {
                         failure.about =
                             About::Attestations { verified: failure.verified, required: set.count };
                     }
-                    return Ok(Err(failure));
+                    failures.push(failure);
                 }
-                Err(Stop::Suspended) => suspended = true,
-                Err(stop) => return Err(stop),
+                None => {}
             }
         }
-        if suspended {
-            return Err(Stop::Suspended);
+        gather.done()?;
+        if let Some(failure) = Failure::decisive(failures) {
+            return Ok(Err(failure));
         }
         Ok(first.ok_or_else(|| Failure::refuted("no attestor was asked".into())))
     }

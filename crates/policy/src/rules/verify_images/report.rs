@@ -95,6 +95,12 @@ impl Failure {
         joined
     }
 
+    /// Of failures that each decide: what is refuted before what could not be told, then the first.
+    pub(crate) fn decisive(failures: Vec<Self>) -> Option<Self> {
+        let at = failures.iter().position(|failure| failure.cause.is_none()).unwrap_or(0);
+        failures.into_iter().nth(at)
+    }
+
     /// Which of the three outcomes.
     pub(crate) fn status(&self) -> ImageStatus {
         match &self.cause {

@@ -10,7 +10,7 @@ use crate::{
     context::Context,
     fact::{Cause, CauseKind, KeyByReference, ProofOf},
     message,
-    stop::Stop,
+    stop::{Gather, Stop},
 };
 use sigward_oci::DigestReference;
 use sigward_sigstore::{
@@ -97,8 +97,10 @@ impl One<'_> {
         };
         let counted = count(&node, &mut one, context)?;
         Ok(match counted {
-            Ok(mut proved) if !proved.is_empty() => Ok(proved.swap_remove(0)),
-            Ok(_) => Err(Failure::refuted("no attestor was asked".into())),
+            Ok(proved) => proved
+                .into_iter()
+                .next()
+                .ok_or_else(|| Failure::refuted("no attestor was asked".into())),
             Err(failure) => Err(failure),
         })
     }
@@ -140,17 +142,14 @@ impl One<'_> {
         shows: &Shows,
         context: &mut Context<'_>,
     ) -> Result<Node, Stop> {
-        let mut suspended = false;
+        let mut gather = Gather::default();
         let mut of = Vec::with_capacity(set.entries.len());
         for (index, attestor) in set.entries.iter().enumerate() {
             let path = format!("{path}.entries[{index}].{}", attestor.who.word());
-            match self.look_up_one(attestor, path, shows, context) {
-                Ok(node) => of.push(node),
-                Err(Stop::Suspended) => suspended = true,
-                Err(stop) => return Err(stop),
-            }
+            of.extend(gather.take(self.look_up_one(attestor, path, shows, context))?);
         }
-        if suspended { Err(Stop::Suspended) } else { Ok(Node::Set { count: set.count, of }) }
+        gather.done()?;
+        Ok(Node::Set { count: set.count, of })
     }
 
     fn look_up_one(
@@ -241,32 +240,26 @@ pub(crate) fn count<'c, T: Clone>(
                 return Ok(Err(failure));
             }
             Next::Ask(indices) => {
-                let mut suspended = false;
+                let mut gather = Gather::default();
                 for index in indices {
                     let Some(child) = of.get(index) else { continue };
-                    let verdict = match count(child, one, context) {
-                        Ok(Ok(more)) => {
+                    let verdict = match gather.take(count(child, one, context))? {
+                        Some(Ok(more)) => {
                             found.extend(more);
                             Verdict::Verified
                         }
-                        Ok(Err(failure)) => {
+                        Some(Err(failure)) => {
                             let undetermined = failure.cause.is_some();
                             failures.push((index, failure));
                             if undetermined { Verdict::Undetermined } else { Verdict::Refuted }
                         }
-                        Err(Stop::Suspended) => {
-                            suspended = true;
-                            continue;
-                        }
-                        Err(stop) => return Err(stop),
+                        None => continue,
                     };
                     if let Some(slot) = verdicts.get_mut(index) {
                         *slot = Some(verdict);
                     }
                 }
-                if suspended {
-                    return Err(Stop::Suspended);
-                }
+                gather.done()?;
             }
         }
     }

@@ -46,9 +46,8 @@ fn each_type_wraps_as_cosign_does() {
 
 #[test]
 fn a_file_that_does_not_fit_its_type_is_refused() {
-    let refuse = |kind: &str, file: &[u8]| {
-        PredicateType::parse(kind).unwrap().wrap(file, NOW).unwrap_err()
-    };
+    let refuse =
+        |kind: &str, file: &[u8]| PredicateType::parse(kind).unwrap().wrap(file, NOW).unwrap_err();
     assert_eq!(refuse("vuln", b"[]"), PredicateError::NotAnObject);
     assert_eq!(refuse("https://x", b"not json"), PredicateError::NotAnObject);
     assert_eq!(refuse("custom", &[0xff]), PredicateError::NotText);
@@ -64,11 +63,11 @@ fn a_file_that_does_not_fit_its_type_is_refused() {
 
 #[test]
 fn a_type_is_a_known_name_or_a_uri() {
-    assert_eq!(
-        PredicateType::parse("vulns"),
-        Err(PredicateError::UnknownType("vulns".into()))
-    );
+    assert_eq!(PredicateType::parse("vulns"), Err(PredicateError::UnknownType("vulns".into())));
     assert_eq!(PredicateType::parse("slsaprovenance02"), PredicateType::parse("slsaprovenance"));
     assert_eq!(PredicateType::parse("https://x/y").unwrap().uri(), "https://x/y");
-    assert_eq!(PredicateType::parse("vuln").unwrap().uri(), "https://cosign.sigstore.dev/attestation/vuln/v1");
+    assert_eq!(
+        PredicateType::parse("vuln").unwrap().uri(),
+        "https://cosign.sigstore.dev/attestation/vuln/v1"
+    );
 }

@@ -1,0 +1,19 @@
+//! JSON: no bytes make the reader panic, and what it reads survives its own text.
+#![no_main]
+use libfuzzer_sys::fuzz_target;
+use sigward_document::{Escape, Limits, parse_json, parse_json_strict};
+
+fuzz_target!(|bytes: &[u8]| {
+    let strict = parse_json_strict(bytes, Limits::DEFAULT);
+    let Ok(value) = parse_json(bytes) else {
+        assert!(strict.is_err(), "strict accepts no more");
+        return;
+    };
+    for text in [value.to_json(), value.to_json_with(Escape::Html), value.to_json_pretty("  ")] {
+        let back = parse_json(text.as_bytes()).expect("our own text");
+        assert_eq!(back.to_json(), value.to_json());
+    }
+    if let Ok(strict) = strict {
+        assert_eq!(strict, value);
+    }
+});
