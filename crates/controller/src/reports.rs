@@ -9,7 +9,7 @@ use crate::{
 };
 use kube::{
     Client,
-    api::{DeleteParams, PostParams},
+    api::{DeleteParams, ListParams, PostParams},
 };
 use prometheus_client::metrics::counter::Counter;
 use serde_json::{Value as Json, json};
@@ -228,12 +228,76 @@ fn merge(
             results.insert(key.clone(), result.clone());
         }
     }
-    results.retain(|(policy, rule), _| {
-        policies
-            .named(policy)
-            .is_some_and(|about| about.rules.is_empty() || about.rules.contains(rule.as_str()))
-    });
+    results.retain(|(policy, rule), _| is_current(policies, policy, rule));
     results.into_values().collect()
+}
+
+/// Whether a policy still has such a rule. Of a policy that never compiled nothing is known: its results stay.
+fn is_current(policies: &Policies, policy: &str, rule: &str) -> bool {
+    policies.named(policy).is_some_and(|about| about.rules.is_empty() || about.rules.contains(rule))
+}
+
+/// Takes results of policies and rules that are gone out of all reports of ours; says how many reports changed.
+///
+/// # Errors
+/// The API server refuses or cannot be reached. Reports that were written meanwhile are left for the next time.
+pub async fn prune(client: &Client, policies: &Policies) -> Result<usize, kube::Error> {
+    let ours = format!("{}={}", MANAGED_BY.0, MANAGED_BY.1);
+    let mut changed = 0;
+    for namespaced in [true, false] {
+        let everywhere = api(client, &kinds::reports(namespaced), "");
+        let mut page = ListParams::default().labels(&ours).limit(PAGE);
+        loop {
+            let list = everywhere.list(&page).await?;
+            for report in &list.items {
+                changed += usize::from(prune_one(client, report, namespaced, policies).await?);
+            }
+            match list.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => page = page.continue_token(&token),
+                None => break,
+            }
+        }
+    }
+    Ok(changed)
+}
+
+/// How many reports are held in memory at one time.
+const PAGE: u32 = 250;
+
+async fn prune_one(
+    client: &Client,
+    report: &Object,
+    namespaced: bool,
+    policies: &Policies,
+) -> Result<bool, kube::Error> {
+    let results: Vec<PolicyReportResult> = report
+        .tree()
+        .at_path(&["results"])
+        .and_then(|results| sigward_document::from_value(results).ok())
+        .unwrap_or_default();
+    let mut kept = results.clone();
+    kept.retain(|result| is_current(policies, &result.policy, &result.rule));
+    if kept.len() == results.len() {
+        return Ok(false);
+    }
+    let key = report.key();
+    let api = api(client, &kinds::reports(namespaced), &key.namespace);
+    let written = if kept.is_empty() {
+        api.delete(&key.name, &DeleteParams::default()).await.map(|_| ())
+    } else {
+        let mut json = serde_json::to_value(report).map_err(kube::Error::SerdeError)?;
+        if let Some(members) = json.as_object_mut() {
+            members.insert("results".to_owned(), json!(kept));
+            members.insert("summary".to_owned(), json!(PolicyReportSummary::of(&kept)));
+        }
+        let report = of_version(json, report.version())?;
+        api.replace(&key.name, &PostParams::default(), &report).await.map(|_| ())
+    };
+    match written {
+        Ok(()) => Ok(true),
+        Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Writes one report: creates, replaces or, when nothing is left in it, removes it.

@@ -99,6 +99,15 @@ fn what_is_written_may_be_written_and_nothing_of_that_kind_beside_it() {
     for name in [&secrets.ca, &secrets.pair] {
         assert!(allows(&own, "", "secrets", "update", Some(name)), "{name}");
     }
+    for resource in ["policyreports", "clusterpolicyreports"] {
+        for verb in ["get", "list", "create", "update", "delete"] {
+            assert!(allows(&cluster, "wgpolicyk8s.io", resource, verb, None), "{verb} {resource}");
+        }
+    }
+    for resource in ["clusterpolicies/status", "policies/status"] {
+        assert!(allows(&cluster, "kyverno.io", resource, "patch", None), "{resource}");
+    }
+    assert!(allows(&cluster, "events.k8s.io", "events", "create", None));
     assert!(!allows(&own, "", "secrets", "update", Some("foreign")));
     assert!(!allows(&cluster, "", "secrets", "list", None));
 }
