@@ -1,5 +1,6 @@
 //! What the leader writes: certificates, webhook configurations, statuses. Each pass looks, compares, and writes what differs.
 use crate::{
+    about::Policies,
     certificates::{
         Demand,
         secrets::{self, pair_of},
@@ -12,6 +13,7 @@ use crate::{
     object::api,
     options::Options,
     readiness::Health,
+    reports,
     settings::Configuration,
     status,
     webhooks::{Subscription, Wanted, reconcile},
@@ -46,6 +48,8 @@ pub(crate) struct Writer {
     pub(crate) leading: watch::Receiver<bool>,
     pub(crate) health: Health,
     pub(crate) metrics: Metrics,
+    /// The policies whose reports were looked through last.
+    pub(crate) pruned: Option<Policies>,
     /// Statuses that were written and may not have come back yet, with the policy's UID.
     pub(crate) statuses: BTreeMap<PolicyName, (String, serde_json::Value)>,
 }
@@ -54,6 +58,8 @@ pub(crate) struct Writer {
 const RESYNC: Duration = Duration::from_secs(30);
 /// After a pass that failed.
 const RETRY: Duration = Duration::from_secs(1);
+/// How long a pass may take before it begins anew: a connection that hangs does not hold up everything for ever.
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Events come in bursts: one pass for all of them.
 const SETTLE: Duration = Duration::from_millis(50);
 
@@ -76,9 +82,9 @@ impl Writer {
             while wake.try_recv().is_ok() {}
             let picture = self.picture.borrow_and_update().clone();
             let leads = *self.leading.borrow_and_update();
-            let work = self.pass(&picture, leads);
+            let work = tokio::time::timeout(PATIENCE, self.pass(&picture, leads));
             let result = tokio::select! {
-                result = work => result,
+                result = work => result.unwrap_or(Err(())),
                 () = told_to_stop(&mut stop) => return,
             };
             self.metrics.reconciled("webhook-controller");
@@ -117,6 +123,11 @@ impl Writer {
         if picture.complete {
             let written = self.write_statuses(picture, served).await;
             self.told("policy statuses", written)?;
+            if self.options.admission_reports {
+                let pruned = self.prune_reports(picture).await;
+                // Reports may be left out of an installation: nothing waits for them.
+                let _tried_again_later = self.told("policy reports", pruned);
+            }
         }
         Ok(())
     }
@@ -183,6 +194,23 @@ impl Writer {
                 "webhook configurations written"
             );
         }
+        Ok(())
+    }
+
+    /// Results of policies and rules that are gone are taken out of reports, once after each such change.
+    async fn prune_reports(&mut self, picture: &Picture) -> Result<(), kube::Error> {
+        let policies = Policies::of(&picture.policies);
+        if self.pruned.as_ref().is_some_and(|before| before.rules() == policies.rules()) {
+            return Ok(());
+        }
+        let changed = reports::prune(&self.client, &policies).await?;
+        if changed > 0 {
+            tracing::info!(
+                reports = changed,
+                "results of policies that are gone were taken out of reports"
+            );
+        }
+        self.pruned = Some(policies);
         Ok(())
     }
 

@@ -39,7 +39,7 @@ async fn document(cluster: &Arc<Cluster>, fetch: Fetch) -> Answer<Option<Value>>
         Fact::Document(answer) => answer,
         Fact::Key(Ok(None)) => Ok(None),
         Fact::Key(Err(cause)) => Err(cause),
-        other => panic!("{other:?}"),
+        other @ (Fact::Key(Ok(Some(_))) | Fact::Digest(_) | Fact::Proof(_)) => panic!("{other:?}"),
     }
 }
 

@@ -263,6 +263,29 @@ async fn decisions_become_events_and_reports() {
 }
 
 #[tokio::test]
+async fn reports_forget_policies_that_are_gone_and_policies_that_are_broken_are_told() {
+    const REPORTS: &str = "/apis/wgpolicyk8s.io/v1alpha2 policyreports";
+    let fake = Fake::new();
+    fake.put(POLICIES, policy("ghcr.io/org/app:*"));
+    let handle = start(&fake);
+    eventually("the policy is ready", || ready_condition(&fake)["status"] == "True").await;
+    let outcome = samples::rule(Status::Pass, false, "text");
+    handle.decisions.send(samples::decided(samples::request(), vec![outcome])).await.unwrap();
+    eventually("a report", || fake.get(REPORTS, "ns", "uid-1").is_some()).await;
+    fake.put(POLICIES, policy("{{ image }}"));
+    eventually("an event", || !fake.all("/apis/events.k8s.io/v1 events").is_empty()).await;
+    let event = fake.all("/apis/events.k8s.io/v1 events").remove(0);
+    assert_eq!(
+        (&event["reason"], &event["regarding"]["name"]),
+        (&"PolicyError".into(), &"signed".into())
+    );
+    assert!(fake.get(REPORTS, "ns", "uid-1").is_some(), "the last good form is in force");
+    fake.remove(POLICIES, "", "signed");
+    eventually("the report is gone", || fake.get(REPORTS, "ns", "uid-1").is_none()).await;
+    handle.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_secret_that_a_policy_names_is_watched() {
     let fake = Fake::new();
     let mut keyed = policy("ghcr.io/org/app:*");

@@ -2,7 +2,7 @@
 use super::{MANAGED_BY, WebhookConfiguration, same_metadata};
 use crate::{
     kinds::{mutating_webhook_configurations, validating_webhook_configurations},
-    object::{Object, api},
+    object::{Object, api, of_version},
 };
 use kube::{
     Api, Client,
@@ -41,27 +41,19 @@ pub async fn apply(
         let api = api_of(client, configuration.validating);
         match api.get_opt(configuration.name).await? {
             None => {
-                let object = to_object(&configuration.object)?;
+                let object = of_version(configuration.object.clone(), None)?;
                 api.create(&PostParams::default(), &object).await?;
                 applied.created += 1;
             }
             Some(stored) => {
-                let stored = serde_json::to_value(&stored).map_err(kube::Error::SerdeError)?;
-                let same = stored["webhooks"] == configuration.object["webhooks"]
-                    || (is_empty(&stored["webhooks"])
-                        && is_empty(&configuration.object["webhooks"]));
-                if same && same_metadata(&configuration.object, &stored) {
+                let before = serde_json::to_value(&stored).map_err(kube::Error::SerdeError)?;
+                if same_webhooks(&configuration.object, &before)
+                    && same_metadata(&configuration.object, &before)
+                {
                     continue;
                 }
-                let mut object = configuration.object.clone();
-                if let Some(metadata) = object["metadata"].as_object_mut() {
-                    metadata.insert(
-                        "resourceVersion".to_owned(),
-                        stored["metadata"]["resourceVersion"].clone(),
-                    );
-                }
-                api.replace(configuration.name, &PostParams::default(), &to_object(&object)?)
-                    .await?;
+                let object = of_version(configuration.object.clone(), stored.version())?;
+                api.replace(configuration.name, &PostParams::default(), &object).await?;
                 applied.replaced += 1;
             }
         }
@@ -69,12 +61,12 @@ pub async fn apply(
     Ok(applied)
 }
 
-fn is_empty(webhooks: &Json) -> bool {
-    webhooks.as_array().is_none_or(Vec::is_empty)
-}
-
-fn to_object(json: &Json) -> Result<Object, kube::Error> {
-    serde_json::from_value(json.clone()).map_err(kube::Error::SerdeError)
+/// No list and an empty one are the same.
+fn same_webhooks(wanted: &Json, stored: &Json) -> bool {
+    let list = |object: &Json| {
+        object.get("webhooks").and_then(Json::as_array).cloned().unwrap_or_default()
+    };
+    list(wanted) == list(stored)
 }
 
 /// Takes away every configuration that carries our label; says how many there were.

@@ -91,7 +91,7 @@ fn merge(into: &mut Json, patch: &Json) {
                 into.remove(name);
             }
             Json::Object(_) => merge(into.entry(name).or_insert_with(|| json!({})), value),
-            other => {
+            other @ (Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Array(_)) => {
                 into.insert(name.clone(), other.clone());
             }
         }
@@ -281,16 +281,17 @@ impl Fake {
                             .collect(),
                     };
                     loop {
-                        let event = match missed.next() {
-                            Some(event) => event,
-                            None => tokio::select! {
-                                change = changes.recv() => match change {
-                                    Ok((of, event)) if of == resource => event,
-                                    Ok(_) => continue,
-                                    Err(_) => return None,
-                                },
-                                _ = away.wait_for(|away| *away) => return None,
-                            },
+                        let event = if let Some(event) = missed.next() {
+                            event
+                        } else {
+                            tokio::select! {
+                                                            change = changes.recv() => match change {
+                                                                Ok((of, event)) if of == resource => event,
+                                                                Ok(_) => continue,
+                                                                Err(_) => return None,
+                                                            },
+                                                            _ = away.wait_for(|away| *away) => return None,
+                            }
                         };
                         if wanted(&filter, &event["object"]) {
                             let line = format!("{event}\n").into_bytes();
