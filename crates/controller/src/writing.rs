@@ -50,6 +50,8 @@ pub(crate) struct Writer {
     pub(crate) metrics: Metrics,
     /// The policies whose reports were looked through last.
     pub(crate) pruned: Option<Policies>,
+    /// Webhooks that were refused in the last pass.
+    pub(crate) refused: BTreeMap<String, String>,
     /// Statuses that were written and may not have come back yet, with the policy's UID.
     pub(crate) statuses: BTreeMap<PolicyName, (String, serde_json::Value)>,
 }
@@ -165,7 +167,7 @@ impl Writer {
     }
 
     async fn webhooks(
-        &self,
+        &mut self,
         picture: &Picture,
         ca_bundle: &[u8],
     ) -> Result<reconcile::Applied, kube::Error> {
@@ -200,8 +202,11 @@ impl Writer {
             );
         }
         for (webhook, reason) in &applied.refused {
-            tracing::warn!(%webhook, %reason, "the API server refuses a webhook");
+            if self.refused.get(webhook) != Some(reason) {
+                tracing::warn!(%webhook, %reason, "the API server refuses a webhook");
+            }
         }
+        self.refused.clone_from(&applied.refused);
         Ok(applied)
     }
 
