@@ -10,6 +10,7 @@
 mod articles;
 mod conformance;
 mod context;
+mod deadline;
 mod main_story;
 mod properties;
 mod security_behaviours;
