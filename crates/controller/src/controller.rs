@@ -225,6 +225,7 @@ impl Controller {
                 health: health.clone(),
                 metrics,
                 pruned: None,
+                refused: BTreeMap::new(),
                 statuses: BTreeMap::new(),
             }
             .run(wake, stopped.clone()),

@@ -74,6 +74,21 @@ impl Endpoint {
 /// The label of every configuration that is ours.
 pub const MANAGED_BY: (&str, &str) = ("webhook.kyverno.io/managed-by", "kyverno");
 
+/// Between the failure policy and the name of a policy that has a webhook of its own.
+const FINE_GRAINED: &str = "-finegrained-";
+
+/// What the API server said against a policy's own webhook, if it refused that.
+pub fn refusal<'r>(refused: &'r BTreeMap<String, String>, policy: &PolicyName) -> Option<&'r str> {
+    let own = dashed(policy);
+    let of = |name: &str| name.split_once(FINE_GRAINED).is_some_and(|(_, policy)| policy == own);
+    refused.iter().find(|(name, _)| of(name)).map(|(_, reason)| reason.as_str())
+}
+
+/// `name` or `namespace-name`.
+fn dashed(policy: &PolicyName) -> String {
+    policy.to_string().replace('/', "-")
+}
+
 /// Names of all configurations, as Kyverno calls them; the first of a pair is validating.
 pub mod names {
     /// Checks policies.
@@ -354,13 +369,10 @@ impl Wanted<'_> {
         };
         let (name, path) = match policy {
             None => (format!("{base}-{suffix}"), format!("{root}/{suffix}")),
-            Some(policy) => {
-                let dashed = policy.to_string().replace('/', "-");
-                (
-                    format!("{base}-{suffix}-finegrained-{dashed}"),
-                    format!("{root}/{suffix}/finegrained/{policy}"),
-                )
-            }
+            Some(policy) => (
+                format!("{base}-{suffix}{FINE_GRAINED}{}", dashed(policy)),
+                format!("{root}/{suffix}/finegrained/{policy}"),
+            ),
         };
         let empty = || json!({});
         let selector = |selector: &Option<Json>| selector.clone().unwrap_or_else(empty);

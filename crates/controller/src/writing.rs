@@ -15,8 +15,8 @@ use crate::{
     readiness::Health,
     reports,
     settings::Configuration,
-    status,
-    webhooks::{Subscription, Wanted, reconcile},
+    status::{self, Served},
+    webhooks::{Subscription, Wanted, reconcile, refusal},
 };
 use arc_swap::ArcSwap;
 use kube::Client;
@@ -50,6 +50,8 @@ pub(crate) struct Writer {
     pub(crate) metrics: Metrics,
     /// The policies whose reports were looked through last.
     pub(crate) pruned: Option<Policies>,
+    /// Webhooks that were refused in the last pass.
+    pub(crate) refused: BTreeMap<String, String>,
     /// Statuses that were written and may not have come back yet, with the policy's UID.
     pub(crate) statuses: BTreeMap<PolicyName, (String, serde_json::Value)>,
 }
@@ -108,7 +110,7 @@ impl Writer {
         if !leads {
             return Ok(());
         }
-        let mut served = !self.options.register_webhooks;
+        let mut refused = (!self.options.register_webhooks).then(BTreeMap::new);
         if self.options.manage_certificates {
             self.told("certificates", self.certificates().await)?;
         }
@@ -117,11 +119,12 @@ impl Writer {
                 // The Secret was written just now: its event comes, and wakes us.
                 return Ok(());
             };
-            self.told("webhook configurations", self.webhooks(picture, ca_bundle).await)?;
-            served = true;
+            let applied = self.webhooks(picture, ca_bundle).await;
+            refused = applied.as_ref().ok().map(|applied| applied.refused.clone());
+            self.told("webhook configurations", applied.map(|_| ()))?;
         }
         if picture.complete {
-            let written = self.write_statuses(picture, served).await;
+            let written = self.write_statuses(picture, refused.as_ref()).await;
             self.told("policy statuses", written)?;
             if self.options.admission_reports {
                 let pruned = self.prune_reports(picture).await;
@@ -163,7 +166,11 @@ impl Writer {
         secrets::reconcile(&self.client, &options.secret_names(), &demand).await.map(|_| ())
     }
 
-    async fn webhooks(&self, picture: &Picture, ca_bundle: &[u8]) -> Result<(), kube::Error> {
+    async fn webhooks(
+        &mut self,
+        picture: &Picture,
+        ca_bundle: &[u8],
+    ) -> Result<reconcile::Applied, kube::Error> {
         let options = &self.options;
         let role =
             api(&self.client, &kinds::cluster_roles(), "").get_opt(&options.cluster_role).await?;
@@ -187,14 +194,20 @@ impl Writer {
             owner: uid.map(|uid| (options.cluster_role.as_str(), uid)),
         };
         let applied = reconcile::apply(&self.client, &wanted.configurations()).await?;
-        if applied != reconcile::Applied::default() {
+        if applied.created + applied.replaced > 0 {
             tracing::info!(
                 created = applied.created,
                 replaced = applied.replaced,
                 "webhook configurations written"
             );
         }
-        Ok(())
+        for (webhook, reason) in &applied.refused {
+            if self.refused.get(webhook) != Some(reason) {
+                tracing::warn!(%webhook, %reason, "the API server refuses a webhook");
+            }
+        }
+        self.refused.clone_from(&applied.refused);
+        Ok(applied)
     }
 
     /// Results of policies and rules that are gone are taken out of reports, once after each such change.
@@ -214,13 +227,22 @@ impl Writer {
         Ok(())
     }
 
-    async fn write_statuses(&mut self, picture: &Picture, served: bool) -> Result<(), kube::Error> {
+    /// `refused`: what the API server said against webhooks; `None` before it was told of any.
+    async fn write_statuses(
+        &mut self,
+        picture: &Picture,
+        refused: Option<&BTreeMap<String, String>>,
+    ) -> Result<(), kube::Error> {
         let now = clock::rfc3339(SystemTime::now());
         self.statuses.retain(|name, _| picture.policies.contains_key(name));
         for (name, stored) in picture.policies.iter() {
             let uid = stored.document.str_at(&["metadata", "uid"]).unwrap_or_default();
             let written =
                 self.statuses.get(name).filter(|(of, _)| of == uid).map(|(_, status)| status);
+            let served = match refused {
+                None => Served::NotYet,
+                Some(refused) => refusal(refused, name).map_or(Served::Yes, Served::Refused),
+            };
             let written = status::write(&self.client, name, stored, written, served, &now).await?;
             self.statuses.insert(name.clone(), (uid.to_owned(), written));
         }

@@ -286,6 +286,31 @@ async fn reports_forget_policies_that_are_gone_and_policies_that_are_broken_are_
 }
 
 #[tokio::test]
+async fn a_webhook_that_the_api_server_refuses_holds_up_no_other() {
+    let fake = Fake::new();
+    let mut conditional = policy("ghcr.io/org/app:*");
+    conditional["metadata"]["name"] = "conditional".into();
+    conditional["spec"]["webhookConfiguration"] =
+        json!({ "matchConditions": [{ "name": "n", "expression": "bad" }] });
+    fake.put(POLICIES, conditional);
+    fake.put(POLICIES, policy("ghcr.io/org/app:*"));
+    let handle = start(&fake);
+    eventually("the good one is ready", || ready_condition(&fake)["status"] == "True").await;
+    let refused =
+        || fake.get(POLICIES, "", "conditional").unwrap()["status"]["conditions"][0].clone();
+    eventually("the other says why it is not", || {
+        refused()["message"] == "the API server refuses to call: undeclared reference to 'bad'"
+    })
+    .await;
+    assert_eq!(refused()["status"], "False");
+    let stored = fake.get(MUTATING, "", "kyverno-resource-mutating-webhook-cfg").unwrap();
+    let names: Vec<&Json> =
+        stored["webhooks"].as_array().unwrap().iter().map(|webhook| &webhook["name"]).collect();
+    assert_eq!(names, ["mutate.kyverno.svc-fail"]);
+    handle.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_secret_that_a_policy_names_is_watched() {
     let fake = Fake::new();
     let mut keyed = policy("ghcr.io/org/app:*");

@@ -83,6 +83,25 @@ fn failure(status: StatusCode, reason: &str) -> Response<Sent> {
     answer(status, &body)
 }
 
+/// The first webhook whose CEL this API server does not understand: `bad`.
+fn bad_conditions(sent: &Json) -> Option<usize> {
+    let is_bad = |webhook: &Json| webhook["matchConditions"][0]["expression"] == "bad";
+    sent["webhooks"].as_array()?.iter().position(is_bad)
+}
+
+fn refusal(sent: &Json) -> Response<Sent> {
+    let field = format!(
+        "webhooks[{}].matchConditions[0].expression",
+        bad_conditions(sent).unwrap_or_default()
+    );
+    let cause = json!({ "reason": "FieldValueInvalid", "message": "undeclared reference to 'bad'", "field": field });
+    let body = json!({
+        "kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Invalid", "message": "is invalid", "code": 422,
+        "details": { "causes": [cause] },
+    });
+    answer(StatusCode::UNPROCESSABLE_ENTITY, &body)
+}
+
 fn merge(into: &mut Json, patch: &Json) {
     let (Some(into), Some(patch)) = (into.as_object_mut(), patch.as_object()) else { return };
     for (name, value) in patch {
@@ -203,6 +222,7 @@ impl Fake {
                 Some(object) => answer(StatusCode::OK, &object),
                 None => failure(StatusCode::NOT_FOUND, "NotFound"),
             },
+            (Method::POST | Method::PUT, _) if bad_conditions(&sent).is_some() => refusal(&sent),
             (Method::POST, None) => {
                 let name = sent["metadata"]["name"].as_str().unwrap().to_owned();
                 if self.get(&asked.resource, &asked.namespace, &name).is_some() {
