@@ -1,7 +1,7 @@
 //! Command lines that cannot be run, and the sentence each of them gets.
 use super::Failure;
 use clap::{
-    ArgMatches,
+    ArgMatches, Command,
     error::{ContextKind, ContextValue, ErrorKind},
     parser::ValueSource,
 };
@@ -102,10 +102,22 @@ pub(super) fn keyless_flags(matches: &ArgMatches) -> Result<(), Failure> {
     Ok(())
 }
 
+/// `-r, --recursive` for a flag that has a letter.
+fn with_letter(tree: &Command, flag: &str) -> String {
+    let long = flag.trim_start_matches('-');
+    let own = tree.get_arguments().find(|arg| arg.get_long() == Some(long));
+    let below = tree.get_subcommands().flat_map(Command::get_arguments);
+    let known = own.into_iter().chain(below.filter(|arg| arg.get_long() == Some(long)));
+    match known.filter_map(clap::Arg::get_short).next() {
+        Some(letter) => format!("-{letter}, {flag}"),
+        None => flag.to_owned(),
+    }
+}
+
 /// The peer's words for a command line that does not parse.
 ///
 /// COMPAT: cosign 3.1: `unknown flag: --x`, `requires at least 1 arg(s), only received 0`; test: words_of_a_wrong_command_line_are_the_peer_s
-pub(super) fn usage_message(error: &clap::Error) -> String {
+pub(super) fn usage_message(error: &clap::Error, tree: &Command) -> String {
     let text = |kind: ContextKind| match error.get(kind) {
         Some(ContextValue::String(value)) => value.clone(),
         Some(ContextValue::Strings(values)) => values.first().cloned().unwrap_or_default(),
@@ -147,6 +159,10 @@ pub(super) fn usage_message(error: &clap::Error) -> String {
             let flag = text(ContextKind::InvalidArg);
             let flag = flag.split([' ', '=', '[']).next().unwrap_or_default().to_owned();
             let value = text(ContextKind::InvalidValue);
+            if error.kind() == ErrorKind::InvalidValue && value.is_empty() {
+                return format!("flag needs an argument: {flag}");
+            }
+            let flag = with_letter(tree, &flag);
             let cause = std::error::Error::source(error)
                 .map(|source| format!(": {source}"))
                 .unwrap_or_default();
