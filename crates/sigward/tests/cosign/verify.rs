@@ -135,6 +135,7 @@ fn a_missing_tag_ends_with_code_11() {
         stage.registry.host()
     );
     stage.verify(&stage.name("none"), &[]).fails(11, &message);
+    stage.verify_attestation(&stage.name("none"), &[]).fails(1, "MANIFEST_UNKNOWN");
     let elsewhere = format!("{}/no/such:v1", stage.registry.host());
     stage.verify(&elsewhere, &[]).fails(11, "image tag not found: GET");
 }

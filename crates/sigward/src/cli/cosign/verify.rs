@@ -83,7 +83,7 @@ pub(super) async fn run(output: &mut Output, it: Verify) -> Result<(), Failure> 
     let client = registry::client_with(output, &it.registry, &named, Some(requested.workers))?;
     let annotations = !it.annotations.is_empty();
     for image in named {
-        let subject = registry::resolve(&client, image).await?;
+        let subject = registry::resolve_for_verify(&client, image).await?;
         let payloads: Vec<serde_json::Value> = if let Some(signature) = &it.signature {
             let signature = detached::signature(signature)?;
             let payload =
