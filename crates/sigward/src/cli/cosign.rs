@@ -120,6 +120,7 @@ impl Output {
     }
 
     /// A line for people: standard error.
+    #[expect(clippy::unused_self, reason = "whoever may speak has been handed the output")]
     pub(crate) fn say(&self, text: &str) {
         let _closed = writeln!(stderr(), "{text}");
     }

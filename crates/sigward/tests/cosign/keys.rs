@@ -1,5 +1,6 @@
 //! Key pairs: made, imported, shown, opened with a password, and logins.
 use crate::stage::{IGNORE_LOG, NO_LOG, Stage};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sigward_testkit::keys::{Algorithm, KeyPair};
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -125,7 +126,6 @@ fn a_login_is_kept_as_docker_keeps_it() {
     };
     stage.run(&["login", "--username", "me", "--password", "pw", "one.test"]).ok();
     stage.run_with_input("secret\n", &["login", "-u", "me", "--password-stdin", "two.test"]).ok();
-    use base64::{Engine as _, engine::general_purpose::STANDARD};
     assert_eq!(config()["auths"]["one.test"]["auth"], STANDARD.encode("me:pw"));
     assert_eq!(config()["auths"]["two.test"]["auth"], STANDARD.encode("me:secret"));
     let mode = std::fs::metadata(stage.folder.join(".docker/config.json")).unwrap().permissions();

@@ -4,7 +4,6 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    clippy::missing_docs_in_private_items,
     reason = "test code"
 )]
 mod attest;

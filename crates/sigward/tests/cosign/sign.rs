@@ -1,6 +1,6 @@
 //! `sign`: what it writes, where, and what it refuses.
 use crate::stage::{IGNORE_LOG, NO_LOG, REPOSITORY, Ran, Stage};
-use sigward_testkit::image::Recipe;
+use sigward_testkit::{artifact::Artifact, image::Recipe};
 
 /// The payloads under the image's `.sig` tag, in order.
 fn payloads(stage: &Stage, tag: &str) -> Vec<serde_json::Value> {
@@ -134,7 +134,7 @@ fn recursive_output_files_carry_the_digest() {
     let legacy = ["--new-bundle-format=false", "--output-signature", "s", "--output-payload", "p"];
     stage.sign(&name, &[&legacy[..], &["--upload=false", "-r"]].concat()).ok();
     stage.sign(&name, &["--upload=false", "-r", "--bundle", "b"]).ok();
-    let mut digests: Vec<String> = index.images.iter().map(|image| image.digest()).collect();
+    let mut digests: Vec<String> = index.images.iter().map(Artifact::digest).collect();
     digests.push(stage.digest("multi"));
     for digest in digests {
         let end = digest.replace(':', "-");

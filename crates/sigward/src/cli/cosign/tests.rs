@@ -79,7 +79,7 @@ fn letter(flag: &str) -> String {
     command.build();
     let letters = command
         .get_subcommands()
-        .flat_map(|it| it.get_arguments())
+        .flat_map(Command::get_arguments)
         .filter(|arg| arg.get_long() == Some(flag))
         .filter_map(clap::Arg::get_short);
     letters.map(|letter| format!("\"-{letter}\"")).next().unwrap_or_else(|| "\0".to_owned())

@@ -52,7 +52,7 @@ pub(crate) struct Verify {
     #[command(flatten)]
     pub(crate) registry: RegistryFlags,
     #[command(flatten)]
-    pub(crate) certificate_verify: CertificateVerifyFlags,
+    pub(crate) certificates: CertificateVerifyFlags,
     #[command(flatten)]
     pub(crate) common: CommonVerifyFlags,
     #[command(flatten)]
