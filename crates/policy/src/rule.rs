@@ -6,6 +6,7 @@ use crate::{
     matching::{Block, selector::Selector},
     rules::{json_patch::JsonPatch, verify_images::VerifyImages},
     snapshot::FailureAction,
+    variables::Template,
 };
 use smol_str::SmolStr;
 use std::collections::BTreeMap;
@@ -25,6 +26,8 @@ pub(crate) struct Rule {
     pub(crate) preconditions: Conditions,
     /// Where images stand in other kinds.
     pub(crate) extractors: BTreeMap<SmolStr, Vec<Extractor>>,
+    /// `reportProperties`, in which variables may stand.
+    pub(crate) properties: Vec<(SmolStr, Template)>,
     /// What it does.
     pub(crate) action: Action,
 }

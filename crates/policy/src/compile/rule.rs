@@ -86,6 +86,14 @@ pub(crate) fn compile(
     if !wire.cel_preconditions.is_empty() {
         sink.unsupported(&format!("{path}.celPreconditions"), "CEL");
     }
+    let properties = wire
+        .report_properties
+        .iter()
+        .map(|(key, text)| {
+            let path = format!("{path}.reportProperties[{key}]");
+            (SmolStr::new(key), scope.template(Value::string(text), &path, sink))
+        })
+        .collect();
     let extractors = extractors(wire, path, sink);
     let action = if let Some(mutation) = &wire.mutate {
         if !extractors.is_empty() {
@@ -117,6 +125,7 @@ pub(crate) fn compile(
         context: entries,
         preconditions,
         extractors,
+        properties,
         action,
     })
 }

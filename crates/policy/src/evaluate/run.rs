@@ -221,7 +221,38 @@ impl Run<'_> {
             }
         }
         let action = self.action(policy, rule)?;
-        act(self, action)
+        let mut finished = act(self, action)?;
+        if let Some(outcome) = &mut finished.outcome {
+            outcome.properties = self.properties(policy, rule, object)?;
+        }
+        Ok(finished)
+    }
+
+    /// `reportProperties` with their variables resolved. One that has no value is left as it is written: a report
+    /// never changes a decision.
+    fn properties(
+        &mut self,
+        policy: &Policy,
+        rule: &Rule,
+        object: &Value,
+    ) -> Result<Vec<(SmolStr, String)>, Stop> {
+        if rule.properties.is_empty() {
+            return Ok(Vec::new());
+        }
+        let snapshot = self.snapshot;
+        let ground = ground(snapshot, self.request, policy, rule, object);
+        let mut context = Context::new(&ground, self.facts);
+        let mut properties = Vec::with_capacity(rule.properties.len());
+        for (key, template) in &rule.properties {
+            let value = match template.substitute(&mut context) {
+                Ok(value) => value,
+                Err(Stop::Suspended) => return Err(Stop::Suspended),
+                Err(Stop::Error(_)) => template.document().clone(),
+            };
+            let text = value.as_str().map_or_else(|| value.to_json(), ToOwned::to_owned);
+            properties.push((key.clone(), text));
+        }
+        Ok(properties)
     }
 
     /// The failure action that holds for this rule and this object.

@@ -20,6 +20,7 @@ use crate::{
 };
 use sigward_document::{Frame, Value};
 use sigward_oci::{Access, Digest, DigestReference, ImageReference};
+use sigward_sigstore::requirement::Shows;
 use smol_str::SmolStr;
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -168,7 +169,11 @@ impl One<'_> {
         if !self.entry.asks_for_proof() {
             return self.pin_only(context);
         }
-        let digest = match self.digest(context)? {
+        let digest = self.digest(context);
+        if matches!(digest, Err(Stop::Suspended)) {
+            self.want_keys(context);
+        }
+        let digest = match digest? {
             Ok(Some(digest)) => digest,
             Ok(None) => return Ok(Some(self.failed(None, Failure::tag_absent(&self.normal())))),
             Err(cause) => return Ok(Some(self.failed(None, Failure::unknown(cause)))),
@@ -270,6 +275,15 @@ impl One<'_> {
         }
         let Some(tag) = self.reference.tag_reference() else { return Ok(Ok(None)) };
         Ok(context.facts.ask(TagDigest(tag, self.access.clone()))?)
+    }
+
+    /// Notes the keys that will be needed once the digest is known, so that they are fetched beside it.
+    fn want_keys(&self, context: &mut Context<'_>) {
+        let attested = self.entry.attestations.iter().flat_map(|a| &a.attestors);
+        for set in self.entry.attestors.iter().chain(attested) {
+            // Whatever comes of it is looked at when its turn has come.
+            let _noted = self.look_up(set, "", &Shows::Signature, context);
+        }
     }
 
     /// The image as matched.

@@ -260,7 +260,7 @@ fn json() -> impl Strategy<Value = serde_json::Value> {
         "Equals",
         "AnyIn",
     ])
-    .prop_map(|w| serde_json::Value::from(w));
+    .prop_map(serde_json::Value::from);
     let leaf = prop_oneof![
         Just(serde_json::Value::Null),
         any::<bool>().prop_map(serde_json::Value::from),
@@ -309,7 +309,10 @@ fn replace(tree: &mut serde_json::Value, at: &mut u32, with: &serde_json::Value)
     match tree {
         serde_json::Value::Array(items) => items.iter_mut().for_each(|v| replace(v, at, with)),
         serde_json::Value::Object(map) => map.values_mut().for_each(|v| replace(v, at, with)),
-        _ => {}
+        serde_json::Value::Null
+        | serde_json::Value::Bool(_)
+        | serde_json::Value::Number(_)
+        | serde_json::Value::String(_) => {}
     }
 }
 

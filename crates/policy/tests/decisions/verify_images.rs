@@ -616,3 +616,39 @@ fn a_background_scan_verifies_and_checks_in_one_go() {
     let statuses: Vec<Status> = decision.rules.iter().map(|r| r.status).collect();
     assert_eq!(statuses, [Status::Fail], "the second side would only repeat it");
 }
+
+#[test]
+fn report_properties_are_resolved_and_never_change_a_decision() {
+    let mut world = World::new();
+    world.policy(KEYED);
+    world.policies[0] = world.policies[0].replace(
+        r#""name":"check","#,
+        r#""name":"check","reportProperties":{"a":"in {{ request.namespace }}","b":"{{ request.object.gone }}"},"#,
+    );
+    world.push_signed("app", "v1", 1);
+    let decision = world.create(&[&world.image("app:v1")]);
+    check(&decision, true, "");
+    let properties: Vec<String> =
+        decision.rules[0].properties.iter().map(|(k, v)| format!("{k}={v}")).collect();
+    assert_eq!(properties, ["a=in default", "b={{ request.object.gone }}"]);
+}
+
+#[test]
+fn a_tag_and_the_key_it_will_be_checked_with_are_asked_for_in_one_round() {
+    let mut world = World::new();
+    world.policy(
+        r#"[{"imageReferences":["*"],"attestors":[{"entries":[{"keys":{"publicKeys":"k8s://kyverno/one"}}]}]}]"#,
+    );
+    let snapshot = world.snapshot();
+    let mut facts =
+        sigward_policy::fact::Facts::new(std::sync::Arc::new(sigward_policy::fact::NoMemory));
+    let step = sigward_policy::evaluate::evaluate(
+        &snapshot,
+        &pod(Stage::Mutating, &["a:1"]),
+        &mut facts,
+        &mut sigward_policy::evaluate::Progress::default(),
+        &mut sigward_policy::evaluate::NoProbe,
+    );
+    let sigward_policy::evaluate::Step::Need(wanted) = step else { panic!("{step:?}") };
+    assert_eq!(wanted.len(), 2, "{wanted:?}");
+}
