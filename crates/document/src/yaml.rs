@@ -1,6 +1,6 @@
 //! Reads YAML as Kubernetes' tools do, with the place of every node.
-// COMPAT: sigs.k8s.io/yaml 1.6 (go-yaml 2.4): the same scanner rules, scalars, merge keys and errors; tests in
-// `tests.rs` hold answers recorded from it.
+// COMPAT: sigs.k8s.io/yaml 1.6 (go-yaml 2.4): the same scanner rules, scalars, merge keys and errors, recorded from it;
+// test: texts_are_read_as_go_reads_them
 use crate::json::Limits;
 use crate::value::Value;
 use crate::written::{ParseError, Written};

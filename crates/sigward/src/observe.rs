@@ -105,10 +105,13 @@ impl Observer for RegistryMetrics {
     }
 }
 
+/// One histogram a rule.
+type RuleSeconds = Family<RuleLabels, Histogram, fn() -> Histogram>;
+
 /// Times the evaluation of rules.
 #[derive(Clone, Debug)]
 pub(crate) struct RuleMetrics {
-    seconds: Arc<Family<RuleLabels, Histogram, fn() -> Histogram>>,
+    seconds: Arc<RuleSeconds>,
 }
 
 impl RuleMetrics {

@@ -1,5 +1,5 @@
 //! A fetch to its source, one line each: no cache, no retry, no rule lives here.
-use sigward_document::{Map, Value, View, parse_json};
+use sigward_document::{Map, Value, parse_json};
 use sigward_policy::{
     fact::{Answer, Cause, CauseKind, Fact, Fetch, Memory},
     request::Timestamp,
@@ -149,10 +149,10 @@ pub(crate) fn roles_of<'v>(
         let text =
             |path: &[&str]| binding.at_path(path).and_then(Value::as_str).unwrap_or_default();
         let subjects = binding.at_path(&["subjects"]).and_then(Value::as_list).unwrap_or_default();
-        let bound = subjects.iter().any(|subject| match subject.view() {
-            View::Map(subject) => is_user(subject, username, groups),
-            _ => false,
-        });
+        let bound = subjects
+            .iter()
+            .filter_map(Value::as_map)
+            .any(|subject| is_user(subject, username, groups));
         if !bound {
             continue;
         }

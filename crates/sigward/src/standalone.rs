@@ -25,6 +25,13 @@ use std::{
     },
 };
 
+/// A serving certificate and its key, PEM.
+pub(crate) struct PemPair {
+    /// Leaf first.
+    pub(crate) chain: Vec<u8>,
+    pub(crate) key: Vec<u8>,
+}
+
 /// Policies and objects from files.
 #[derive(Debug)]
 pub(crate) struct Standalone {
@@ -180,11 +187,11 @@ impl Standalone {
     /// The certificate cannot be used, or `ca_out` not written.
     pub(crate) fn backing(
         &self,
-        certificate: Option<(Vec<u8>, Vec<u8>)>,
+        certificate: Option<PemPair>,
         ca_out: Option<&Path>,
     ) -> Result<Backing, Failure> {
         let certificates = Certificates::default();
-        let (chain, key) = match certificate {
+        let PemPair { chain, key } = match certificate {
             Some(pair) => pair,
             None => self_signed()?,
         };
@@ -215,11 +222,11 @@ impl Standalone {
 }
 
 /// A certificate for this host; clients trust the certificate itself.
-fn self_signed() -> Result<(Vec<u8>, Vec<u8>), Failure> {
+fn self_signed() -> Result<PemPair, Failure> {
     let key = rcgen::KeyPair::generate()?;
     let names = ["localhost", "127.0.0.1", "::1", "kyverno-svc.kyverno.svc"].map(str::to_owned);
     let mut parameters = rcgen::CertificateParams::new(names)?;
     parameters.distinguished_name.push(rcgen::DnType::CommonName, "sigward webhook");
     let certificate = parameters.self_signed(&key)?;
-    Ok((certificate.pem().into_bytes(), key.serialize_pem().into_bytes()))
+    Ok(PemPair { chain: certificate.pem().into_bytes(), key: key.serialize_pem().into_bytes() })
 }

@@ -1,6 +1,5 @@
 //! A control plane with our webhook in front of it, shared by the cases that need one.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -286,21 +285,10 @@ pub(super) fn sign_image(
 /// Puts the shipped manifests into the cluster: CRDs first.
 pub(super) fn install(cluster: &Cluster, scratch: &Scratch) -> Result<()> {
     let deploy = workspace::root().join("deploy");
-    scratch.run(cluster.kubectl().args(["create", "namespace", HOME]))?.succeeded()?;
-    for folder in [deploy.join("crds"), deploy] {
-        let mut manifests: Vec<PathBuf> = fs::read_dir(&folder)
-            .with_context(|| format!("cannot list {}", folder.display()))?
-            .filter_map(|entry| Some(entry.ok()?.path()))
-            .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
-            .collect();
-        manifests.sort();
-        for manifest in manifests {
-            let mut apply = cluster.kubectl();
-            apply
-                .args(["apply", "--server-side", "--force-conflicts", "--filename"])
-                .arg(&manifest);
-            scratch.run(&mut apply)?.succeeded()?;
-        }
+    for (flag, folder) in [("--filename", "crds"), ("--kustomize", "manifests")] {
+        let mut apply = cluster.kubectl();
+        apply.args(["apply", "--server-side", flag]).arg(deploy.join(folder));
+        scratch.run(&mut apply)?.succeeded()?;
     }
     let wait = ["wait", "--for", "condition=Established", "crd", "--all", "--timeout", "30s"];
     scratch.run(cluster.kubectl().args(wait))?.succeeded()?;
@@ -324,6 +312,9 @@ fn serve(program: &Path, kubeconfig: &Path, folder: &Path, metrics: u16) -> Resu
         .arg("serve")
         .arg(format!("--kubeconfig={}", kubeconfig.display()))
         .arg(format!("--serverIP=127.0.0.1:{port}"))
+        .arg("--webhookServerHost=127.0.0.1")
+        .arg(format!("--webhookServerPort={port}"))
+        .arg("--metricsHost=127.0.0.1")
         .arg(format!("--metricsPort={metrics}"))
         // The articles' policies demand a log entry by default; on this machine there is no log.
         .arg("--insecure-ignore-tlog-for-keys");

@@ -1,6 +1,6 @@
 //! What a plain scalar is: go-yaml's table, which is YAML 1.1 without base 60.
-// COMPAT: go-yaml 2.4 resolve.go through sigs.k8s.io/yaml 1.6, which Kubernetes and Kyverno read YAML with; tests:
-// plain_scalars_are_what_go_makes_of_them, keys_are_the_texts_go_makes_of_them.
+// COMPAT: go-yaml 2.4 resolve.go through sigs.k8s.io/yaml 1.6, which Kubernetes and Kyverno read YAML with;
+// test: texts_are_read_as_go_reads_them
 use crate::print::json_float;
 use crate::value::Value;
 use smol_str::SmolStr;
@@ -142,7 +142,7 @@ impl Scalar<'_> {
             Scalar::Null => return Err("a key is null"),
             Scalar::Bool(b) => SmolStr::new_static(if *b { "true" } else { "false" }),
             Scalar::Int(n) => SmolStr::from(n.to_string()),
-            // COMPAT: sigs.k8s.io/yaml 1.6 refuses it as well.
+            // COMPAT: sigs.k8s.io/yaml 1.6: refuses it as well; test: what_go_refuses_is_refused_with_the_place
             Scalar::Unsigned(_) => return Err("a key is too large a number"),
             Scalar::Float(n) => SmolStr::from(float_key(*n)),
             Scalar::Text(text) => SmolStr::new(text),

@@ -11,6 +11,7 @@ mod articles;
 mod conformance;
 mod context;
 mod deadline;
+mod diagnostics;
 mod main_story;
 mod properties;
 mod security_behaviours;

@@ -6,7 +6,10 @@ use crate::{
     sources::{Sources, now},
 };
 use clap::Args;
-use sigward_document::{Value, to_yaml};
+use sigward_document::{
+    Value,
+    yaml::{YamlStyle, to_yaml_with},
+};
 use sigward_policy::{
     compile::{Diagnostic, Policy, Severity, compile_exception, compile_policy},
     decision::{Decision, ImageStatus, Status},
@@ -193,7 +196,7 @@ impl Apply {
             }
         }
         if self.stdin {
-            print(&to_yaml(&decision.object));
+            print(&to_yaml_with(&decision.object, YamlStyle::Kubernetes));
             return;
         }
         for (policy, lines) in by_policy {
@@ -231,7 +234,7 @@ impl Apply {
         }
         if !decision.patch.is_empty() && decision.allowed {
             print(&format!("resource {place} mutated:"));
-            print(&to_yaml(&decision.object));
+            print(&to_yaml_with(&decision.object, YamlStyle::Kubernetes));
             print("---");
         }
     }

@@ -4,7 +4,7 @@ use crate::{
     in_cluster::InCluster,
     observe::{RegistryMetrics, RuleMetrics},
     sources::{Objects, Sources},
-    standalone::Standalone,
+    standalone::{PemPair, Standalone},
 };
 use arc_swap::ArcSwapOption;
 use clap::Args;
@@ -336,13 +336,15 @@ impl Serve {
         Ok(options)
     }
 
-    fn serving_certificate(&self) -> Result<Option<(Vec<u8>, Vec<u8>)>, Failure> {
+    fn serving_certificate(&self) -> Result<Option<PemPair>, Failure> {
         let read = |path: &PathBuf| {
             std::fs::read(path)
                 .map_err(|error| Failure::new(format!("cannot read {}: {error}", path.display())))
         };
         match (&self.tls_cert, &self.tls_key) {
-            (Some(certificate), Some(key)) => Ok(Some((read(certificate)?, read(key)?))),
+            (Some(certificate), Some(key)) => {
+                Ok(Some(PemPair { chain: read(certificate)?, key: read(key)? }))
+            }
             _ => Ok(None),
         }
     }

@@ -488,14 +488,15 @@ async fn denied(
     object: Value,
     words: &[&str],
 ) -> Result<(), Failure> {
-    let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+    let name =
+        object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().to_owned();
     let image = object
         .pointer("/spec/template/spec/containers/0/image")
         .or_else(|| object.pointer("/spec/containers/0/image"))
         .and_then(Value::as_str)
         .unwrap_or_default()
         .to_owned();
-    let command = if object["kind"] == "Deployment" {
+    let command = if object.pointer("/spec/template").is_some() {
         format!("kubectl create deployment {name} --image={image}")
     } else {
         format!("kubectl run {name} --image={image}")

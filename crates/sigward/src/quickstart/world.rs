@@ -142,12 +142,13 @@ impl World {
     }
 
     async fn review(&self, stage: &str, object: &Value) -> Result<Verdict, Failure> {
-        let kind = object["kind"].as_str().unwrap_or_default();
-        let (group, version) =
-            match object["apiVersion"].as_str().unwrap_or_default().split_once('/') {
-                Some((group, version)) => (group, version),
-                None => ("", "v1"),
-            };
+        let text =
+            |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+        let kind = text("/kind");
+        let (group, version) = match text("/apiVersion").split_once('/') {
+            Some((group, version)) => (group, version),
+            None => ("", "v1"),
+        };
         let review = json!({
             "apiVersion": "admission.k8s.io/v1",
             "kind": "AdmissionReview",
@@ -155,8 +156,8 @@ impl World {
                 "uid": "quickstart",
                 "kind": { "group": group, "version": version, "kind": kind },
                 "resource": { "group": group, "version": version, "resource": format!("{}s", kind.to_lowercase()) },
-                "name": object["metadata"]["name"],
-                "namespace": object["metadata"]["namespace"],
+                "name": text("/metadata/name"),
+                "namespace": text("/metadata/namespace"),
                 "operation": "CREATE",
                 "userInfo": { "username": "quickstart", "groups": ["system:authenticated"] },
                 "object": object,
@@ -175,16 +176,19 @@ impl World {
         let answer: Value = serde_json::from_slice(&answer).map_err(|error| {
             Failure::new(format!("{error}: {}", String::from_utf8_lossy(&answer)))
         })?;
-        let response = &answer["response"];
-        let object = match response["patch"].as_str() {
+        let said = |pointer: &str| answer.pointer(pointer);
+        let object = match said("/response/patch").and_then(Value::as_str) {
             None => object.clone(),
             Some(encoded) => patched(object, encoded)?,
         };
         Ok(Verdict {
-            allowed: response["allowed"].as_bool().unwrap_or(false),
-            message: response["status"]["message"].as_str().unwrap_or_default().to_owned(),
-            warnings: response["warnings"]
-                .as_array()
+            allowed: said("/response/allowed").and_then(Value::as_bool).unwrap_or(false),
+            message: said("/response/status/message")
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned(),
+            warnings: said("/response/warnings")
+                .and_then(Value::as_array)
                 .into_iter()
                 .flatten()
                 .filter_map(|warning| warning.as_str().map(str::to_owned))
