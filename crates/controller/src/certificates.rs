@@ -20,6 +20,9 @@ const LEAF_LIFE: i64 = 150 * 24 * 3600;
 /// Clocks may differ by this many seconds.
 const BACKDATED: i64 = 3600;
 
+/// After this many seconds every API server has heard of a new CA.
+const HEARD_OF: i64 = 60;
+
 /// `--tlsKeyAlgorithm`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum KeyAlgorithm {
@@ -159,7 +162,8 @@ pub fn renew(
         let (authority, pair) = Authority::make(demand, ca)?;
         (authority, Some(pair))
     };
-    let keep = written.is_none() && leaf.is_some_and(|leaf| is_good_leaf(leaf, &authority, demand));
+    let bundle = written.as_ref().or(ca);
+    let keep = leaf.is_some_and(|leaf| is_good_leaf(leaf, &authority, bundle, demand));
     let leaf = if keep { None } else { Some(authority.issue(demand)?) };
     Ok(Renewal { ca: written, leaf })
 }
@@ -244,17 +248,34 @@ fn expires_after(certificate: &X509Certificate<'_>, demand: &Demand<'_>) -> bool
         && validity.not_after.timestamp() > demand.now.saturating_add(margin)
 }
 
-/// Signed by this CA, for all the names, for long enough, and its key is there.
-fn is_good_leaf(pair: &PemPair, authority: &Authority, demand: &Demand<'_>) -> bool {
+/// For all the names, for long enough, its key is there, and it is signed by this CA or, while that is new, by one that it
+/// replaces: whoever calls has to hear of a new CA before anything that it signed is presented.
+fn is_good_leaf(
+    pair: &PemPair,
+    authority: &Authority,
+    bundle: Option<&PemPair>,
+    demand: &Demand<'_>,
+) -> bool {
     let Ok(serving) = ServingCertificate::read(pair) else { return false };
     let Some(leaf) = serving.chain.first().and_then(parse) else { return false };
     let Some(ca) = parse(&authority.certificate) else { return false };
     let Ok(key) = KeyPair::from_pem(&pair.key) else { return false };
     let names = names_of(&leaf);
+    let signed_by = |ca: &X509Certificate<'_>| leaf.verify_signature(Some(ca.public_key())).is_ok();
+    let made = ca.validity().not_before.timestamp().saturating_add(BACKDATED);
+    let new = demand.now < made.saturating_add(HEARD_OF);
+    let bundle = bundle
+        .filter(|_| new)
+        .and_then(|bundle| read_chain(&bundle.certificates).ok())
+        .unwrap_or_default();
     *leaf.public_key().subject_public_key.data == *key.public_key_raw()
         && expires_after(&leaf, demand)
         && demand.names.iter().all(|name| names.contains(name))
-        && leaf.verify_signature(Some(ca.public_key())).is_ok()
+        && (signed_by(&ca)
+            || bundle
+                .iter()
+                .filter_map(|one| parse(one))
+                .any(|ca: X509Certificate<'_>| signed_by(&ca)))
 }
 
 /// All names and addresses that a certificate is for.

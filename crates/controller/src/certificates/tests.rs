@@ -61,7 +61,7 @@ fn what_is_broken_or_belongs_to_another_ca_is_made_anew() {
     check(NOW, &names(), &broken, &leaf, (true, true));
     check(NOW, &names(), &ca, &broken, (false, true));
     let mixed = PemPair { certificates: ca.certificates.clone(), key: other_ca.key.clone() };
-    check(NOW, &names(), &mixed, &leaf, (true, true));
+    check(NOW, &names(), &mixed, &other_leaf, (true, true));
 }
 
 #[test]
@@ -78,6 +78,21 @@ fn a_renewed_ca_keeps_the_old_one_beside_it() {
     // Expired: it is left out.
     let renewal = renew(&demand(NOW + 400 * DAY, &names()), Some(&ca), None).unwrap();
     assert_eq!(read_chain(&renewal.ca.unwrap().certificates).unwrap().len(), 1);
+}
+
+#[test]
+fn a_serving_certificate_stays_until_the_new_ca_is_known_everywhere() {
+    let (ca, _) = fresh();
+    let names = names();
+    // Shortly before the CA is renewed, its last serving certificate is made.
+    let before = NOW + 349 * DAY;
+    let leaf = renew(&demand(before, &names), Some(&ca), None).unwrap().leaf.unwrap();
+    let at = NOW + 351 * DAY;
+    let renewal = renew(&demand(at, &names), Some(&ca), Some(&leaf)).unwrap();
+    assert!(renewal.leaf.is_none(), "the old one is presented while the new CA is made known");
+    let ca = renewal.ca.unwrap();
+    check(at + 30, &names, &ca, &leaf, (false, false));
+    check(at + 90, &names, &ca, &leaf, (false, true));
 }
 
 #[test]
