@@ -9,9 +9,13 @@ fuzz_target!(|bytes: &[u8]| {
         assert!(strict.is_err(), "strict accepts no more");
         return;
     };
-    for text in [value.to_json(), value.to_json_with(Escape::Html), value.to_json_pretty("  ")] {
+    // The first print may change a float into the integer it prints as, `-0` among them, as in Go.
+    let printed = parse_json(value.to_json().as_bytes()).expect("our own text");
+    for text in
+        [printed.to_json(), printed.to_json_with(Escape::Html), printed.to_json_pretty("  ")]
+    {
         let back = parse_json(text.as_bytes()).expect("our own text");
-        assert_eq!(back.to_json(), value.to_json());
+        assert_eq!(back.to_json(), printed.to_json());
     }
     if let Ok(strict) = strict {
         assert_eq!(strict, value);

@@ -36,6 +36,11 @@ impl Policies {
         Self(stored.iter().map(|(name, stored)| (name.clone(), about(stored))).collect())
     }
 
+    /// Names of policies and of their rules.
+    pub fn rules(&self) -> BTreeMap<&PolicyName, &BTreeSet<SmolStr>> {
+        self.0.iter().map(|(name, about)| (name, &about.rules)).collect()
+    }
+
     /// One policy, if it is still stored.
     pub fn get(&self, name: &PolicyName) -> Option<&About> {
         self.0.get(name)

@@ -153,12 +153,11 @@ pub fn renew(
     leaf: Option<&PemPair>,
 ) -> Result<Renewal, CertificateError> {
     let good_ca = ca.and_then(|pair| Authority::read(pair, demand));
-    let (authority, written) = match good_ca {
-        Some(authority) => (authority, None),
-        None => {
-            let (authority, pair) = Authority::make(demand, ca)?;
-            (authority, Some(pair))
-        }
+    let (authority, written) = if let Some(authority) = good_ca {
+        (authority, None)
+    } else {
+        let (authority, pair) = Authority::make(demand, ca)?;
+        (authority, Some(pair))
     };
     let keep = written.is_none() && leaf.is_some_and(|leaf| is_good_leaf(leaf, &authority, demand));
     let leaf = if keep { None } else { Some(authority.issue(demand)?) };
@@ -168,7 +167,6 @@ pub fn renew(
 /// A CA with its key.
 struct Authority {
     certificate: CertificateDer<'static>,
-    pem: String,
     key: KeyPair,
 }
 
@@ -180,8 +178,8 @@ impl Authority {
         let parsed = parse(&certificate)?;
         let same_key = *parsed.public_key().subject_public_key.data == *key.public_key_raw();
         let lasts = expires_after(&parsed, demand);
-        let authority = (same_key && lasts && parsed.is_ca()).then(|| pem_of(&certificate))?;
-        Some(Self { certificate, pem: authority, key })
+        let good = same_key && lasts && parsed.is_ca();
+        good.then_some(Self { certificate, key })
     }
 
     /// A new one. `old` may be absent, too old or broken; what of it is still valid stays in the bundle.
@@ -204,8 +202,7 @@ impl Authority {
             KeyUsagePurpose::CrlSign,
         ];
         let certificate = params.self_signed(&key)?;
-        let pem = certificate.pem();
-        let mut bundle = pem.clone();
+        let mut bundle = certificate.pem();
         for old in old.and_then(|old| read_chain(&old.certificates).ok()).unwrap_or_default() {
             if parse(&old)
                 .is_some_and(|parsed| parsed.validity().not_after.timestamp() > demand.now)
@@ -214,7 +211,7 @@ impl Authority {
             }
         }
         let pair = PemPair { certificates: bundle, key: Zeroizing::new(key.serialize_pem()) };
-        Ok((Self { certificate: certificate.der().clone(), pem, key }, pair))
+        Ok((Self { certificate: certificate.der().clone(), key }, pair))
     }
 
     fn issue(&self, demand: &Demand<'_>) -> Result<PemPair, CertificateError> {
@@ -231,8 +228,7 @@ impl Authority {
         params.use_authority_key_identifier_extension = true;
         let issuer = Issuer::from_ca_cert_der(&self.certificate, &self.key)?;
         let certificate = params.signed_by(&key, &issuer)?;
-        // COMPAT: Kyverno 1.19: the CA is not sent along, it is in the webhook configurations.
-        let _not_sent = &self.pem;
+        // The CA is not sent along: who calls has it from the webhook configurations.
         Ok(PemPair { certificates: certificate.pem(), key: Zeroizing::new(key.serialize_pem()) })
     }
 }
@@ -271,7 +267,14 @@ fn names_of(certificate: &X509Certificate<'_>) -> BTreeSet<String> {
             let v6 = || <[u8; 16]>::try_from(*bytes).map(IpAddr::from);
             v4.or_else(|_| v6()).ok().map(|address| address.to_string())
         }
-        _ => None,
+        GeneralName::OtherName(..)
+        | GeneralName::RFC822Name(_)
+        | GeneralName::X400Address(_)
+        | GeneralName::DirectoryName(_)
+        | GeneralName::EDIPartyName(_)
+        | GeneralName::URI(_)
+        | GeneralName::RegisteredID(_)
+        | GeneralName::Invalid(..) => None,
     };
     names.value.general_names.iter().filter_map(text).collect()
 }

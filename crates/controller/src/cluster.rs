@@ -200,17 +200,11 @@ impl Cluster {
 
     /// COMPAT: cosign 3.1: the key is the member `cosign.pub`; test: a_key_is_read_from_the_member_cosign_pub
     fn key_of(&self, key: &Key, data: &SecretData) -> Fact {
-        match data.get("cosign.pub") {
-            Some(pem) => (self.read_key)(pem),
-            None => {
-                let place = format!("Secret {key}");
-                Fact::Key(Err(cause(
-                    CauseKind::Malformed,
-                    &place,
-                    Some("it has no member cosign.pub"),
-                )))
-            }
+        if let Some(pem) = data.get("cosign.pub") {
+            return (self.read_key)(pem);
         }
+        let place = format!("Secret {key}");
+        Fact::Key(Err(cause(CauseKind::Malformed, &place, Some("it has no member cosign.pub"))))
     }
 
     /// A call to the API server by path.
@@ -352,7 +346,7 @@ fn parse(body: &[u8], place: &str) -> Answer<Value> {
 
 fn decode(secret: &Value) -> SecretData {
     let data = secret.at_path(&["data"]).and_then(Value::as_map);
-    let members = data.into_iter().flat_map(|data| data.iter());
+    let members = data.into_iter().flat_map(sigward_document::Map::iter);
     members
         .filter_map(|(name, value)| {
             let bytes = STANDARD.decode(value.as_str()?).ok()?;

@@ -9,7 +9,7 @@ use crate::{
     index::{Changed, Index, Reference},
     kinds::{self, Watched},
     lease::Election,
-    metrics::Metrics,
+    metrics::{Metrics, PolicyMetrics},
     object::Key,
     options::Options,
     readiness::{Health, Readiness},
@@ -22,7 +22,7 @@ use crate::{
 use arc_swap::ArcSwap;
 use kube::Client;
 use prometheus_client::registry::Registry;
-use sigward_policy::snapshot::Snapshot;
+use sigward_policy::snapshot::{PolicyName, Snapshot};
 use std::{
     collections::BTreeMap,
     sync::Arc,
@@ -160,6 +160,11 @@ impl Controller {
                 heard_sender.clone(),
             ));
         }
+        let (events, event_receiver) = events::Queue::new(
+            options.max_queued_events,
+            options.omitted_events.clone(),
+            metrics.events_dropped.clone(),
+        );
         tasks.spawn(
             Listening {
                 index,
@@ -172,13 +177,12 @@ impl Controller {
                 picture: picture_sender,
                 followers: BTreeMap::new(),
                 heard: heard_sender,
+                metrics: metrics.policies.clone(),
+                events: events.clone(),
+                leading: leading.clone(),
+                errors: BTreeMap::new(),
             }
             .run(heard),
-        );
-        let (events, event_receiver) = events::Queue::new(
-            options.max_queued_events,
-            options.omitted_events.clone(),
-            metrics.events_dropped.clone(),
         );
         tasks.spawn(events::write(
             client.clone(),
@@ -220,6 +224,8 @@ impl Controller {
                 leading: leading.clone(),
                 health: health.clone(),
                 metrics,
+                pruned: None,
+                refused: BTreeMap::new(),
                 statuses: BTreeMap::new(),
             }
             .run(wake, stopped.clone()),
@@ -265,6 +271,11 @@ struct Listening {
     picture: watch::Sender<Picture>,
     followers: BTreeMap<Reference, tokio::task::AbortHandle>,
     heard: mpsc::Sender<Heard>,
+    metrics: PolicyMetrics,
+    events: events::Queue,
+    leading: watch::Receiver<bool>,
+    /// What was said of policies that cannot be used.
+    errors: BTreeMap<PolicyName, String>,
 }
 
 impl Listening {
@@ -280,7 +291,7 @@ impl Listening {
                 match one {
                     Heard::Event(of, event) => changed |= self.index.take(of, *event),
                     Heard::Followed(reference, tree) => {
-                        self.index.known().write().follow(reference, tree)
+                        self.index.known().write().follow(reference, tree);
                     }
                     Heard::Unfollowed(reference) => self.index.known().write().unfollow(&reference),
                 }
@@ -292,7 +303,10 @@ impl Listening {
     fn publish(&mut self, changed: Changed) {
         self.health.missing(self.index.missing().collect());
         if changed.snapshot {
-            self.about.store(Arc::new(Policies::of(self.index.policies())));
+            self.metrics.update(self.index.policies());
+            let about = Policies::of(self.index.policies());
+            self.tell_errors(&about);
+            self.about.store(Arc::new(about));
             if let Some(snapshot) = self.index.snapshot() {
                 self.snapshots.send_replace(Some(snapshot));
             }
@@ -316,6 +330,20 @@ impl Listening {
                 changed.snapshot || changed.secrets
             });
         }
+    }
+
+    /// Tells once of each form of a policy that cannot be used. Every replica sees them; the leader tells.
+    fn tell_errors(&mut self, about: &Policies) {
+        let mut errors = BTreeMap::new();
+        for (name, stored) in self.index.policies() {
+            let Some(event) = events::of_policy(name, stored, about) else { continue };
+            let new = self.errors.get(name) != Some(&event.note);
+            errors.insert(name.clone(), event.note.clone());
+            if new && *self.leading.borrow() {
+                self.events.tell(event);
+            }
+        }
+        self.errors = errors;
     }
 
     fn ca_bundle(&self) -> Option<Vec<u8>> {
@@ -447,12 +475,17 @@ impl Telling {
 async fn write_report(client: &Client, report: &reports::Waiting, about: &ArcSwap<Policies>) {
     const ATTEMPTS: u32 = 4;
     for attempt in 1..=ATTEMPTS {
-        match reports::write(client, report, &about.load()).await {
-            Ok(()) => return,
-            Err(error) if attempt == ATTEMPTS => {
-                tracing::warn!(%error, "a report could not be written")
-            }
-            Err(_) => tokio::time::sleep(Duration::from_millis(50) * attempt).await,
+        let policies = about.load_full();
+        let error =
+            match tokio::time::timeout(FAREWELL, reports::write(client, report, &policies)).await {
+                Ok(Ok(())) => return,
+                Ok(Err(error)) => error.to_string(),
+                Err(late) => late.to_string(),
+            };
+        if attempt == ATTEMPTS {
+            tracing::warn!(%error, "a report could not be written");
+        } else {
+            tokio::time::sleep(Duration::from_millis(50) * attempt).await;
         }
     }
 }

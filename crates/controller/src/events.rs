@@ -4,6 +4,7 @@
 use crate::{
     about::Policies,
     decided::Decided,
+    index::StoredPolicy,
     kinds,
     object::{Object, api},
 };
@@ -14,7 +15,10 @@ use sigward_policy::{
     decision::{RuleOutcome, RuleType, Status},
     snapshot::PolicyName,
 };
-use std::{collections::BTreeSet, time::SystemTime};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, SystemTime},
+};
 use tokio::sync::mpsc;
 
 /// Why an event is told.
@@ -221,6 +225,19 @@ fn shown(resource: &Subject, between: char) -> String {
     }
 }
 
+/// That a stored policy cannot be used as it is. `None` when it can.
+pub fn of_policy(name: &PolicyName, stored: &StoredPolicy, policies: &Policies) -> Option<Event> {
+    let error = stored.error()?;
+    let kept = if stored.compiled.is_some() { "; the last good form stays in force" } else { "" };
+    Some(Event {
+        regarding: policies.subject(name)?,
+        related: None,
+        reason: Reason::PolicyError,
+        action: "None",
+        note: format!("{}: {}{kept}", error.path, error.message),
+    })
+}
+
 /// SPEC: events.k8s.io/v1: a note has at most 1024 bytes.
 const MAX_NOTE: usize = 1024;
 
@@ -251,6 +268,9 @@ impl Queue {
     }
 }
 
+/// How long one event may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// Writes events until there are no more senders.
 pub async fn write(
     client: Client,
@@ -262,13 +282,17 @@ pub async fn write(
     while let Some(event) = events.recv().await {
         count += 1;
         let object = to_object(&event, &instance, SystemTime::now(), count);
-        let namespace = namespace_of(&event.regarding);
+        let api = api(&client, &kinds::events(), namespace_of(&event.regarding));
         let written = match serde_json::from_value::<Object>(object) {
-            Ok(object) => api(&client, &kinds::events(), namespace)
-                .create(&PostParams::default(), &object)
-                .await
-                .map(|_| ()),
-            Err(error) => Err(kube::Error::SerdeError(error)),
+            Ok(object) => {
+                let params = PostParams::default();
+                let created = tokio::time::timeout(PATIENCE, api.create(&params, &object)).await;
+                created.map_or_else(
+                    |late| Err(late.to_string()),
+                    |created| created.map(|_| ()).map_err(|e| e.to_string()),
+                )
+            }
+            Err(error) => Err(error.to_string()),
         };
         if let Err(error) = written {
             dropped.inc();

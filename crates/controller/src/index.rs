@@ -162,8 +162,7 @@ impl Index {
         match of {
             Watched::ClusterPolicy | Watched::Policy => self.apply_policy(&key, tree),
             Watched::PolicyException => {
-                let Compiled { value, .. } = compile_exception(&tree, &self.settings);
-                self.exceptions.insert(key.clone(), value.map(Arc::new));
+                self.exceptions.insert(key.clone(), exception(&key, &tree, &self.settings));
                 self.exception_documents.insert(key, tree);
                 Changed { snapshot: true, ..Changed::default() }
             }
@@ -238,8 +237,7 @@ impl Index {
             *stored = compile(stored.document.clone(), stored.compiled.clone(), &self.settings);
         }
         for (key, document) in &self.exception_documents {
-            let Compiled { value, .. } = compile_exception(document, &self.settings);
-            self.exceptions.insert(key.clone(), value.map(Arc::new));
+            self.exceptions.insert(key.clone(), exception(key, document, &self.settings));
         }
         Changed { snapshot: true, references: true, ..Changed::default() }
     }
@@ -295,6 +293,17 @@ fn compile(document: Value, last_good: Option<Arc<Policy>>, settings: &Settings)
     let Compiled { value, diagnostics } = compile_policy(&document, settings);
     let current = value.is_some();
     StoredPolicy { document, compiled: value.map(Arc::new).or(last_good), diagnostics, current }
+}
+
+/// An exception that does not compile excepts nothing. It has no status to say so.
+fn exception(key: &Key, document: &Value, settings: &Settings) -> Option<Arc<Exception>> {
+    let Compiled { value, diagnostics } = compile_exception(document, settings);
+    if let Some(error) =
+        diagnostics.iter().find(|diagnostic| diagnostic.severity == Severity::Error)
+    {
+        tracing::warn!(exception = %key, path = %error.path, error = %error.message, "an exception is not in force");
+    }
+    value.map(Arc::new)
 }
 
 /// Whether both differ at most in what the API server and status writers put there.

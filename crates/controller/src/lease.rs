@@ -5,7 +5,7 @@
 //! deadline stops writing before anybody else may begin.
 use crate::{
     kinds::leases,
-    object::{Object, api},
+    object::{Object, api, of_version},
 };
 use kube::{Client, api::PostParams};
 use serde_json::json;
@@ -121,7 +121,7 @@ impl Election {
                 Ok(Ok(true)) => renewed = Some(Instant::now()),
                 Ok(Ok(false)) => renewed = None,
                 Ok(Err(error)) => {
-                    tracing::debug!(%error, lease = %self.lease, "the lease cannot be reached")
+                    tracing::debug!(%error, lease = %self.lease, "the lease cannot be reached");
                 }
                 Err(_) => tracing::debug!(lease = %self.lease, "the lease did not answer in time"),
             }
@@ -217,7 +217,7 @@ impl Election {
         version: Option<&str>,
     ) -> Result<Object, kube::Error> {
         let now = crate::clock::rfc3339_micros(SystemTime::now());
-        let mut object = json!({
+        let object = json!({
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",
             "metadata": { "namespace": self.namespace, "name": self.lease },
@@ -229,10 +229,7 @@ impl Election {
                 "leaseTransitions": transitions,
             },
         });
-        if let Some(metadata) = object["metadata"].as_object_mut() {
-            metadata.extend(version.map(|version| ("resourceVersion".to_owned(), version.into())));
-        }
-        serde_json::from_value(object).map_err(kube::Error::SerdeError)
+        of_version(object, version)
     }
 }
 
@@ -246,7 +243,7 @@ mod tests {
 
     fn check(holder: &str, idle: Duration, expected: Step) {
         let record = Record { holder: holder.to_owned(), seconds: 12, ..Record::default() };
-        let now = Instant::now() + Duration::from_secs(60);
+        let now = Instant::now() + Duration::from_mins(1);
         let observed = Observed { record, since: now.checked_sub(idle).unwrap() };
         assert_eq!(decide(&observed, now, "me"), expected, "{holder:?} idle for {idle:?}");
     }

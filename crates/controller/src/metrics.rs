@@ -5,6 +5,10 @@ use prometheus_client::{
     registry::Registry,
 };
 
+mod policies;
+
+pub(crate) use policies::PolicyMetrics;
+
 /// Which circuit was open.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct Circuit {
@@ -25,11 +29,12 @@ pub(crate) struct Metrics {
     pub(crate) events_dropped: Counter,
     pub(crate) breaker_drops: Family<Circuit, Counter>,
     pub(crate) reconciled: Family<Worker, Counter>,
+    pub(crate) policies: PolicyMetrics,
 }
 
 impl Metrics {
     pub(crate) fn register(registry: &mut Registry) -> Self {
-        let metrics = Self::default();
+        let metrics = Self { policies: PolicyMetrics::register(registry), ..Self::default() };
         registry.register(
             "kyverno_events_dropped",
             "Events that were not written: the queue was full, or the API server refused",

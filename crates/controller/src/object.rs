@@ -27,6 +27,11 @@ impl Object {
         self.tree
     }
 
+    /// `metadata.resourceVersion`: changes with every write.
+    pub fn version(&self) -> Option<&str> {
+        self.metadata.resource_version.as_deref()
+    }
+
     /// Namespace and name; the namespace is empty for cluster-scoped kinds.
     pub fn key(&self) -> Key {
         Key {
@@ -109,6 +114,21 @@ impl Resource for Object {
     fn meta_mut(&mut self) -> &mut ObjectMeta {
         &mut self.metadata
     }
+}
+
+/// An object to be written in place of the stored one of this version, and of no other.
+///
+/// # Errors
+/// The text is no object.
+pub fn of_version(
+    mut json: serde_json::Value,
+    version: Option<&str>,
+) -> Result<Object, kube::Error> {
+    let metadata = json.get_mut("metadata").and_then(serde_json::Value::as_object_mut);
+    if let (Some(metadata), Some(version)) = (metadata, version) {
+        metadata.insert("resourceVersion".to_owned(), version.into());
+    }
+    serde_json::from_value(json).map_err(kube::Error::SerdeError)
 }
 
 /// A kind that is spoken of here, with the name that it has in URLs.

@@ -83,7 +83,7 @@ impl Default for Options {
             manage_certificates: true,
             ca_secret: None,
             tls_secret: None,
-            renew_before: Duration::from_secs(15 * 24 * 3600),
+            renew_before: Duration::from_hours(15 * 24),
             key_algorithm: KeyAlgorithm::default(),
             election: Timing::default(),
             max_queued_events: 1000,

@@ -5,11 +5,11 @@ use crate::{
     about::Policies,
     decided::Decided,
     kinds,
-    object::{Object, api},
+    object::{Object, api, of_version},
 };
 use kube::{
     Client,
-    api::{DeleteParams, PostParams},
+    api::{DeleteParams, ListParams, PostParams},
 };
 use prometheus_client::metrics::counter::Counter;
 use serde_json::{Value as Json, json};
@@ -17,6 +17,7 @@ use sigward_api::{
     kubernetes::ObjectReference,
     reports::{PolicyReportResult, PolicyReportSummary, PolicyResult, PolicySeverity, Timestamp},
 };
+use sigward_document::Value;
 use sigward_policy::{
     decision::{RuleOutcome, RuleType, Status},
     request::Operation,
@@ -211,9 +212,13 @@ fn severity(word: &str) -> Option<PolicySeverity> {
 }
 
 /// The report as it is to be: stored results, and over them the new ones. Results of policies and rules that are gone go too.
-fn merge(stored: Option<&Json>, waiting: &Waiting, policies: &Policies) -> Vec<PolicyReportResult> {
+fn merge(
+    stored: Option<&Value>,
+    waiting: &Waiting,
+    policies: &Policies,
+) -> Vec<PolicyReportResult> {
     let stored: Vec<PolicyReportResult> = stored
-        .and_then(|stored| serde_json::from_value(stored["results"].clone()).ok())
+        .and_then(|stored| sigward_document::from_value(stored.at_path(&["results"])?).ok())
         .unwrap_or_default();
     let mut results: BTreeMap<(String, String), PolicyReportResult> =
         stored.into_iter().map(|result| (key_of(&result), result)).collect();
@@ -223,12 +228,76 @@ fn merge(stored: Option<&Json>, waiting: &Waiting, policies: &Policies) -> Vec<P
             results.insert(key.clone(), result.clone());
         }
     }
-    results.retain(|(policy, rule), _| {
-        policies
-            .named(policy)
-            .is_some_and(|about| about.rules.is_empty() || about.rules.contains(rule.as_str()))
-    });
+    results.retain(|(policy, rule), _| is_current(policies, policy, rule));
     results.into_values().collect()
+}
+
+/// Whether a policy still has such a rule. Of a policy that never compiled nothing is known: its results stay.
+fn is_current(policies: &Policies, policy: &str, rule: &str) -> bool {
+    policies.named(policy).is_some_and(|about| about.rules.is_empty() || about.rules.contains(rule))
+}
+
+/// Takes results of policies and rules that are gone out of all reports of ours; says how many reports changed.
+///
+/// # Errors
+/// The API server refuses or cannot be reached. Reports that were written meanwhile are left for the next time.
+pub async fn prune(client: &Client, policies: &Policies) -> Result<usize, kube::Error> {
+    let ours = format!("{}={}", MANAGED_BY.0, MANAGED_BY.1);
+    let mut changed = 0;
+    for namespaced in [true, false] {
+        let everywhere = api(client, &kinds::reports(namespaced), "");
+        let mut page = ListParams::default().labels(&ours).limit(PAGE);
+        loop {
+            let list = everywhere.list(&page).await?;
+            for report in &list.items {
+                changed += usize::from(prune_one(client, report, namespaced, policies).await?);
+            }
+            match list.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => page = page.continue_token(&token),
+                None => break,
+            }
+        }
+    }
+    Ok(changed)
+}
+
+/// How many reports are held in memory at one time.
+const PAGE: u32 = 250;
+
+async fn prune_one(
+    client: &Client,
+    report: &Object,
+    namespaced: bool,
+    policies: &Policies,
+) -> Result<bool, kube::Error> {
+    let results: Vec<PolicyReportResult> = report
+        .tree()
+        .at_path(&["results"])
+        .and_then(|results| sigward_document::from_value(results).ok())
+        .unwrap_or_default();
+    let mut kept = results.clone();
+    kept.retain(|result| is_current(policies, &result.policy, &result.rule));
+    if kept.len() == results.len() {
+        return Ok(false);
+    }
+    let key = report.key();
+    let api = api(client, &kinds::reports(namespaced), &key.namespace);
+    let written = if kept.is_empty() {
+        api.delete(&key.name, &DeleteParams::default()).await.map(|_| ())
+    } else {
+        let mut json = serde_json::to_value(report).map_err(kube::Error::SerdeError)?;
+        if let Some(members) = json.as_object_mut() {
+            members.insert("results".to_owned(), json!(kept));
+            members.insert("summary".to_owned(), json!(PolicyReportSummary::of(&kept)));
+        }
+        let report = of_version(json, report.version())?;
+        api.replace(&key.name, &PostParams::default(), &report).await.map(|_| ())
+    };
+    match written {
+        Ok(()) => Ok(true),
+        Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Writes one report: creates, replaces or, when nothing is left in it, removes it.
@@ -244,26 +313,21 @@ pub async fn write(
     let namespaced = !scope.namespace.is_empty();
     let api = api(client, &kinds::reports(namespaced), &scope.namespace);
     let stored = api.get_opt(&scope.uid).await?;
-    let stored = stored
-        .map(|stored| serde_json::to_value(&stored))
-        .transpose()
-        .map_err(kube::Error::SerdeError)?;
-    if let Some(stored) = &stored
-        && stored["metadata"]["labels"][MANAGED_BY.0] != MANAGED_BY.1
+    let tree = stored.as_ref().map(Object::tree);
+    if let Some(tree) = tree
+        && tree.str_at(&["metadata", "labels", MANAGED_BY.0]) != Some(MANAGED_BY.1)
     {
         tracing::debug!(report = %scope.uid, "a report of that name belongs to somebody else");
         return Ok(());
     }
-    let results = merge(stored.as_ref(), waiting, policies);
+    let results = merge(tree, waiting, policies);
     if results.is_empty() {
         if stored.is_some() {
             api.delete(&scope.uid, &DeleteParams::default()).await?;
         }
         return Ok(());
     }
-    let version = stored.as_ref().map(|stored| stored["metadata"]["resourceVersion"].clone());
-    let report: Object = serde_json::from_value(object(scope, &results, version))
-        .map_err(kube::Error::SerdeError)?;
+    let report = of_version(object(scope, &results), stored.as_ref().and_then(Object::version))?;
     match &stored {
         Some(_) => api.replace(&scope.uid, &PostParams::default(), &report).await?,
         None => api.create(&PostParams::default(), &report).await?,
@@ -271,7 +335,7 @@ pub async fn write(
     Ok(())
 }
 
-fn object(scope: &ObjectReference, results: &[PolicyReportResult], version: Option<Json>) -> Json {
+fn object(scope: &ObjectReference, results: &[PolicyReportResult]) -> Json {
     let mut metadata = json!({
         "name": scope.uid,
         "labels": { (MANAGED_BY.0): MANAGED_BY.1 },
@@ -279,11 +343,10 @@ fn object(scope: &ObjectReference, results: &[PolicyReportResult], version: Opti
             "apiVersion": scope.api_version, "kind": scope.kind, "name": scope.name, "uid": scope.uid,
         }],
     });
-    if let Some(members) = metadata.as_object_mut() {
-        if !scope.namespace.is_empty() {
-            members.insert("namespace".to_owned(), scope.namespace.clone().into());
-        }
-        members.extend(version.map(|version| ("resourceVersion".to_owned(), version)));
+    if !scope.namespace.is_empty()
+        && let Some(members) = metadata.as_object_mut()
+    {
+        members.insert("namespace".to_owned(), scope.namespace.clone().into());
     }
     json!({
         "apiVersion": sigward_api::reports::API_VERSION,

@@ -127,7 +127,9 @@ fn webhooks(text: &str) -> Result<(Option<Json>, Option<Json>), String> {
     let read = json(text)?;
     let one = match &read {
         Json::Array(list) => list.first(),
-        _ => Some(&read),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Object(_) => {
+            Some(&read)
+        }
     };
     let selector = |name: &str| {
         one.and_then(|one| one.get(name)).filter(|selector| selector.is_object()).cloned()
@@ -136,13 +138,12 @@ fn webhooks(text: &str) -> Result<(Option<Json>, Option<Json>), String> {
 }
 
 fn conditions(text: &str) -> Result<Vec<Json>, String> {
-    match json(text)? {
-        Json::Array(list)
-            if list.iter().all(|one| one["name"].is_string() && one["expression"].is_string()) =>
-        {
-            Ok(list)
-        }
-        _ => Err("not a list of objects with name and expression".to_owned()),
+    let read: Vec<Json> = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let has = |one: &Json, name: &str| one.get(name).is_some_and(Json::is_string);
+    if read.iter().all(|one| has(one, "name") && has(one, "expression")) {
+        Ok(read)
+    } else {
+        Err("not a list of objects with name and expression".to_owned())
     }
 }
 

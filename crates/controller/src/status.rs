@@ -17,8 +17,19 @@ use sigward_policy::snapshot::PolicyName;
 /// How many bytes of a message a condition holds.
 const MAX_MESSAGE: usize = 32768;
 
-/// The status as it is to be. `before`: as it is. `served`: the API server calls for what compiled.
-pub fn wanted(stored: &StoredPolicy, before: &Json, served: bool, now: &str) -> PolicyStatus {
+/// Whether the API server calls for a policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Served<'r> {
+    /// It does.
+    Yes,
+    /// It is not told yet.
+    NotYet,
+    /// It refuses to, and says this.
+    Refused(&'r str),
+}
+
+/// The status as it is to be. `before`: as it is.
+pub fn wanted(stored: &StoredPolicy, before: &Json, served: Served<'_>, now: &str) -> PolicyStatus {
     let (status, reason, message) = match stored.error() {
         Some(error) => {
             let kept =
@@ -26,8 +37,15 @@ pub fn wanted(stored: &StoredPolicy, before: &Json, served: bool, now: &str) -> 
             let message = format!("{}: {}{kept}", error.path, error.message);
             (ConditionStatus::False, "Failed", message)
         }
-        None if served => (ConditionStatus::True, "Succeeded", "Ready".to_owned()),
-        None => (ConditionStatus::False, "Failed", "Not Ready".to_owned()),
+        None => match served {
+            Served::Yes => (ConditionStatus::True, "Succeeded", "Ready".to_owned()),
+            Served::NotYet => (ConditionStatus::False, "Failed", "Not Ready".to_owned()),
+            Served::Refused(reason) => (
+                ConditionStatus::False,
+                "Failed",
+                format!("the API server refuses to call: {reason}"),
+            ),
+        },
     };
     let before = ready_of(before);
     let unchanged = before.as_ref().is_some_and(|before| before.status == Some(status));
@@ -110,7 +128,7 @@ pub async fn write(
     name: &PolicyName,
     policy: &StoredPolicy,
     written: Option<&Json>,
-    served: bool,
+    served: Served<'_>,
     now: &str,
 ) -> Result<Json, kube::Error> {
     let before = written.cloned().unwrap_or_else(|| stored(policy));
@@ -176,7 +194,8 @@ mod tests {
 
     #[test]
     fn every_member_is_written() {
-        let status = to_json(&wanted(&policy(false), &Json::Null, true, "2027-01-15T08:00:00Z"));
+        let status =
+            to_json(&wanted(&policy(false), &Json::Null, Served::Yes, "2027-01-15T08:00:00Z"));
         assert_eq!(
             status,
             json!({
@@ -193,10 +212,11 @@ mod tests {
 
     #[test]
     fn the_time_changes_only_with_the_status() {
-        let first = to_json(&wanted(&policy(false), &Json::Null, true, "2027-01-15T08:00:00Z"));
-        let later = to_json(&wanted(&policy(false), &first, true, "2027-01-16T08:00:00Z"));
+        let first =
+            to_json(&wanted(&policy(false), &Json::Null, Served::Yes, "2027-01-15T08:00:00Z"));
+        let later = to_json(&wanted(&policy(false), &first, Served::Yes, "2027-01-16T08:00:00Z"));
         assert_eq!(later, first);
-        let broken = wanted(&policy(true), &first, true, "2027-01-16T08:00:00Z");
+        let broken = wanted(&policy(true), &first, Served::Yes, "2027-01-16T08:00:00Z");
         let condition = broken.conditions.first().unwrap();
         assert_eq!(condition.last_transition_time, "2027-01-16T08:00:00Z");
         assert_eq!(condition.message, "spec.rules[0]: no");

@@ -74,6 +74,21 @@ impl Endpoint {
 /// The label of every configuration that is ours.
 pub const MANAGED_BY: (&str, &str) = ("webhook.kyverno.io/managed-by", "kyverno");
 
+/// Between the failure policy and the name of a policy that has a webhook of its own.
+const FINE_GRAINED: &str = "-finegrained-";
+
+/// What the API server said against a policy's own webhook, if it refused that.
+pub fn refusal<'r>(refused: &'r BTreeMap<String, String>, policy: &PolicyName) -> Option<&'r str> {
+    let own = dashed(policy);
+    let of = |name: &str| name.split_once(FINE_GRAINED).is_some_and(|(_, policy)| policy == own);
+    refused.iter().find(|(name, _)| of(name)).map(|(_, reason)| reason.as_str())
+}
+
+/// `name` or `namespace-name`.
+fn dashed(policy: &PolicyName) -> String {
+    policy.to_string().replace('/', "-")
+}
+
 /// Names of all configurations, as Kyverno calls them; the first of a pair is validating.
 pub mod names {
     /// Checks policies.
@@ -155,18 +170,18 @@ impl Wanted<'_> {
     /// All configurations.
     pub fn configurations(&self) -> Vec<WebhookConfiguration> {
         vec![
-            self.configuration(true, names::POLICY_VALIDATING, vec![self.policy_webhook(true)]),
-            self.configuration(false, names::POLICY_MUTATING, vec![self.policy_webhook(false)]),
-            self.configuration(true, names::EXCEPTION_VALIDATING, vec![self.exception_webhook()]),
+            self.configuration(true, names::POLICY_VALIDATING, &[self.policy_webhook(true)]),
+            self.configuration(false, names::POLICY_MUTATING, &[self.policy_webhook(false)]),
+            self.configuration(true, names::EXCEPTION_VALIDATING, &[self.exception_webhook()]),
             self.configuration(
                 true,
                 names::RESOURCE_VALIDATING,
-                self.resource_webhooks(Phase::Validating),
+                &self.resource_webhooks(Phase::Validating),
             ),
             self.configuration(
                 false,
                 names::RESOURCE_MUTATING,
-                self.resource_webhooks(Phase::Mutating),
+                &self.resource_webhooks(Phase::Mutating),
             ),
         ]
     }
@@ -175,7 +190,7 @@ impl Wanted<'_> {
         &self,
         validating: bool,
         name: &'static str,
-        webhooks: Vec<Json>,
+        webhooks: &[Json],
     ) -> WebhookConfiguration {
         let mut labels = self.configuration.webhook_labels.clone();
         labels.insert(MANAGED_BY.0.to_owned(), MANAGED_BY.1.to_owned());
@@ -206,7 +221,7 @@ impl Wanted<'_> {
     }
 
     /// What all webhooks share. Every field has a value, so that what the API server stores can be compared.
-    fn webhook(&self, name: &str, path: &str, failure_policy: FailurePolicy, rules: Json) -> Json {
+    fn webhook(&self, name: &str, path: &str, failure_policy: FailurePolicy, rules: &Json) -> Json {
         json!({
             "name": name,
             "admissionReviewVersions": ["v1"],
@@ -237,7 +252,7 @@ impl Wanted<'_> {
                 "validate-policy.kyverno.svc",
                 "/policyvalidate",
                 FailurePolicy::Fail,
-                rules,
+                &rules,
             )
         } else {
             let rules = json!([rule("clusterpolicies"), rule("policies")]);
@@ -245,7 +260,7 @@ impl Wanted<'_> {
                 "mutate-policy.kyverno.svc",
                 "/policymutate",
                 FailurePolicy::Fail,
-                rules,
+                &rules,
             );
             with(
                 webhook,
@@ -262,7 +277,7 @@ impl Wanted<'_> {
             "apiGroups": ["kyverno.io"], "apiVersions": ["v2", "v2beta1"], "operations": ["CREATE", "UPDATE"],
             "resources": ["policyexceptions"], "scope": "*",
         }]);
-        self.webhook(self.service_host, "/exceptionvalidate", FailurePolicy::Fail, rules)
+        self.webhook(self.service_host, "/exceptionvalidate", FailurePolicy::Fail, &rules)
     }
 
     fn resource_webhooks(&self, phase: Phase) -> Vec<Json> {
@@ -354,18 +369,15 @@ impl Wanted<'_> {
         };
         let (name, path) = match policy {
             None => (format!("{base}-{suffix}"), format!("{root}/{suffix}")),
-            Some(policy) => {
-                let dashed = policy.to_string().replace('/', "-");
-                (
-                    format!("{base}-{suffix}-finegrained-{dashed}"),
-                    format!("{root}/{suffix}/finegrained/{policy}"),
-                )
-            }
+            Some(policy) => (
+                format!("{base}-{suffix}{FINE_GRAINED}{}", dashed(policy)),
+                format!("{root}/{suffix}/finegrained/{policy}"),
+            ),
         };
         let empty = || json!({});
         let selector = |selector: &Option<Json>| selector.clone().unwrap_or_else(empty);
         let mut webhook = with(
-            self.webhook(&name, &path, failure_policy, rules.to_json()),
+            self.webhook(&name, &path, failure_policy, &rules.to_json()),
             &[
                 ("sideEffects", "NoneOnDryRun".into()),
                 ("timeoutSeconds", timeout.unwrap_or(self.default_timeout).clamp(1, 30).into()),
@@ -392,16 +404,24 @@ fn with(mut webhook: Json, members: &[(&str, Json)]) -> Json {
 
 /// What the metadata of a stored configuration must say to be as wanted, beside its webhooks.
 pub(crate) fn same_metadata(wanted: &Json, stored: &Json) -> bool {
-    let part =
-        |object: &Json, name: &str| object["metadata"].get(name).cloned().unwrap_or(Json::Null);
-    let contains = |name: &str| {
-        let wanted: BTreeMap<String, Json> =
-            serde_json::from_value(part(wanted, name)).unwrap_or_default();
-        wanted.iter().all(|(key, value)| part(stored, name).get(key) == Some(value))
+    let part = |object: &Json, name: &str| {
+        object.get("metadata").and_then(|metadata| metadata.get(name)).cloned()
     };
-    let owners = |object: &Json| match part(object, "ownerReferences") {
-        Json::Array(owners) => owners.iter().map(|owner| owner["uid"].clone()).collect(),
-        _ => Vec::new(),
+    let contains = |name: &str| {
+        let wanted: BTreeMap<String, Json> = part(wanted, name)
+            .and_then(|part| serde_json::from_value(part).ok())
+            .unwrap_or_default();
+        let stored = part(stored, name).unwrap_or_default();
+        wanted.iter().all(|(key, value)| stored.get(key) == Some(value))
+    };
+    let owners = |object: &Json| -> Vec<Json> {
+        let owners = part(object, "ownerReferences").unwrap_or_default();
+        owners
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|owner| owner.get("uid").cloned())
+            .collect()
     };
     contains("labels") && contains("annotations") && owners(wanted) == owners(stored)
 }

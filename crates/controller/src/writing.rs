@@ -1,5 +1,6 @@
 //! What the leader writes: certificates, webhook configurations, statuses. Each pass looks, compares, and writes what differs.
 use crate::{
+    about::Policies,
     certificates::{
         Demand,
         secrets::{self, pair_of},
@@ -12,9 +13,10 @@ use crate::{
     object::api,
     options::Options,
     readiness::Health,
+    reports,
     settings::Configuration,
-    status,
-    webhooks::{Subscription, Wanted, reconcile},
+    status::{self, Served},
+    webhooks::{Subscription, Wanted, reconcile, refusal},
 };
 use arc_swap::ArcSwap;
 use kube::Client;
@@ -46,6 +48,10 @@ pub(crate) struct Writer {
     pub(crate) leading: watch::Receiver<bool>,
     pub(crate) health: Health,
     pub(crate) metrics: Metrics,
+    /// The policies whose reports were looked through last.
+    pub(crate) pruned: Option<Policies>,
+    /// Webhooks that were refused in the last pass.
+    pub(crate) refused: BTreeMap<String, String>,
     /// Statuses that were written and may not have come back yet, with the policy's UID.
     pub(crate) statuses: BTreeMap<PolicyName, (String, serde_json::Value)>,
 }
@@ -54,6 +60,8 @@ pub(crate) struct Writer {
 const RESYNC: Duration = Duration::from_secs(30);
 /// After a pass that failed.
 const RETRY: Duration = Duration::from_secs(1);
+/// How long a pass may take before it begins anew: a connection that hangs does not hold up everything for ever.
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Events come in bursts: one pass for all of them.
 const SETTLE: Duration = Duration::from_millis(50);
 
@@ -76,9 +84,9 @@ impl Writer {
             while wake.try_recv().is_ok() {}
             let picture = self.picture.borrow_and_update().clone();
             let leads = *self.leading.borrow_and_update();
-            let work = self.pass(&picture, leads);
+            let work = tokio::time::timeout(PATIENCE, self.pass(&picture, leads));
             let result = tokio::select! {
-                result = work => result,
+                result = work => result.unwrap_or(Err(())),
                 () = told_to_stop(&mut stop) => return,
             };
             self.metrics.reconciled("webhook-controller");
@@ -102,7 +110,7 @@ impl Writer {
         if !leads {
             return Ok(());
         }
-        let mut served = !self.options.register_webhooks;
+        let mut refused = (!self.options.register_webhooks).then(BTreeMap::new);
         if self.options.manage_certificates {
             self.told("certificates", self.certificates().await)?;
         }
@@ -111,12 +119,18 @@ impl Writer {
                 // The Secret was written just now: its event comes, and wakes us.
                 return Ok(());
             };
-            self.told("webhook configurations", self.webhooks(picture, ca_bundle).await)?;
-            served = true;
+            let applied = self.webhooks(picture, ca_bundle).await;
+            refused = applied.as_ref().ok().map(|applied| applied.refused.clone());
+            self.told("webhook configurations", applied.map(|_| ()))?;
         }
         if picture.complete {
-            let written = self.write_statuses(picture, served).await;
+            let written = self.write_statuses(picture, refused.as_ref()).await;
             self.told("policy statuses", written)?;
+            if self.options.admission_reports {
+                let pruned = self.prune_reports(picture).await;
+                // Reports may be left out of an installation: nothing waits for them.
+                let _tried_again_later = self.told("policy reports", pruned);
+            }
         }
         Ok(())
     }
@@ -152,7 +166,11 @@ impl Writer {
         secrets::reconcile(&self.client, &options.secret_names(), &demand).await.map(|_| ())
     }
 
-    async fn webhooks(&self, picture: &Picture, ca_bundle: &[u8]) -> Result<(), kube::Error> {
+    async fn webhooks(
+        &mut self,
+        picture: &Picture,
+        ca_bundle: &[u8],
+    ) -> Result<reconcile::Applied, kube::Error> {
         let options = &self.options;
         let role =
             api(&self.client, &kinds::cluster_roles(), "").get_opt(&options.cluster_role).await?;
@@ -176,23 +194,55 @@ impl Writer {
             owner: uid.map(|uid| (options.cluster_role.as_str(), uid)),
         };
         let applied = reconcile::apply(&self.client, &wanted.configurations()).await?;
-        if applied != reconcile::Applied::default() {
+        if applied.created + applied.replaced > 0 {
             tracing::info!(
                 created = applied.created,
                 replaced = applied.replaced,
                 "webhook configurations written"
             );
         }
+        for (webhook, reason) in &applied.refused {
+            if self.refused.get(webhook) != Some(reason) {
+                tracing::warn!(%webhook, %reason, "the API server refuses a webhook");
+            }
+        }
+        self.refused.clone_from(&applied.refused);
+        Ok(applied)
+    }
+
+    /// Results of policies and rules that are gone are taken out of reports, once after each such change.
+    async fn prune_reports(&mut self, picture: &Picture) -> Result<(), kube::Error> {
+        let policies = Policies::of(&picture.policies);
+        if self.pruned.as_ref().is_some_and(|before| before.rules() == policies.rules()) {
+            return Ok(());
+        }
+        let changed = reports::prune(&self.client, &policies).await?;
+        if changed > 0 {
+            tracing::info!(
+                reports = changed,
+                "results of policies that are gone were taken out of reports"
+            );
+        }
+        self.pruned = Some(policies);
         Ok(())
     }
 
-    async fn write_statuses(&mut self, picture: &Picture, served: bool) -> Result<(), kube::Error> {
+    /// `refused`: what the API server said against webhooks; `None` before it was told of any.
+    async fn write_statuses(
+        &mut self,
+        picture: &Picture,
+        refused: Option<&BTreeMap<String, String>>,
+    ) -> Result<(), kube::Error> {
         let now = clock::rfc3339(SystemTime::now());
         self.statuses.retain(|name, _| picture.policies.contains_key(name));
         for (name, stored) in picture.policies.iter() {
             let uid = stored.document.str_at(&["metadata", "uid"]).unwrap_or_default();
             let written =
                 self.statuses.get(name).filter(|(of, _)| of == uid).map(|(_, status)| status);
+            let served = match refused {
+                None => Served::NotYet,
+                Some(refused) => refusal(refused, name).map_or(Served::Yes, Served::Refused),
+            };
             let written = status::write(&self.client, name, stored, written, served, &now).await?;
             self.statuses.insert(name.clone(), (uid.to_owned(), written));
         }

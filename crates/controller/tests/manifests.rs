@@ -22,8 +22,9 @@ fn manifests() -> Vec<Json> {
 }
 
 fn find(kind: &str, name: &str) -> Json {
-    let found =
-        manifests().into_iter().find(|one| one["kind"] == kind && one["metadata"]["name"] == name);
+    let found = manifests().into_iter().find(|one| {
+        one["kind"] == kind && one.pointer("/metadata/name").is_some_and(|one| one == name)
+    });
     found.unwrap_or_else(|| panic!("no {kind} {name}"))
 }
 
@@ -50,7 +51,7 @@ fn names_are_those_of_the_options() {
     find("ConfigMap", &options.config_map);
     find("ClusterRole", &options.cluster_role);
     let deployment = find("Deployment", &options.deployment);
-    let account = &deployment["spec"]["template"]["spec"]["serviceAccountName"];
+    let account = &deployment.pointer("/spec/template/spec/serviceAccountName").unwrap();
     find("ServiceAccount", account.as_str().unwrap());
 }
 
@@ -98,6 +99,15 @@ fn what_is_written_may_be_written_and_nothing_of_that_kind_beside_it() {
     for name in [&secrets.ca, &secrets.pair] {
         assert!(allows(&own, "", "secrets", "update", Some(name)), "{name}");
     }
+    for resource in ["policyreports", "clusterpolicyreports"] {
+        for verb in ["get", "list", "create", "update", "delete"] {
+            assert!(allows(&cluster, "wgpolicyk8s.io", resource, verb, None), "{verb} {resource}");
+        }
+    }
+    for resource in ["clusterpolicies/status", "policies/status"] {
+        assert!(allows(&cluster, "kyverno.io", resource, "patch", None), "{resource}");
+    }
+    assert!(allows(&cluster, "events.k8s.io", "events", "create", None));
     assert!(!allows(&own, "", "secrets", "update", Some("foreign")));
     assert!(!allows(&cluster, "", "secrets", "list", None));
 }

@@ -97,7 +97,7 @@ pub fn evaluate(
 ) -> Step {
     let candidates = snapshot.candidates(request);
     if candidates.is_empty() {
-        return Step::Done(finish::untouched(snapshot, request));
+        return Step::Done(finish::untouched(snapshot));
     }
     let mut run = run::Run { snapshot, request, facts, progress, probe };
     match run.all(&candidates) {

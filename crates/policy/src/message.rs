@@ -65,9 +65,9 @@ fn undetermined(what: &str, said: Option<&SmolStr>) -> String {
 /// Why a key that a policy names cannot be had.
 pub(crate) fn key_absent(reference: &str) -> Cause {
     Cause {
-        kind: CauseKind::Malformed,
-        place: SmolStr::new(reference),
-        said: Some(SmolStr::new_static("failed to load public key: there is no such key")),
+        kind: CauseKind::TrustUnavailable,
+        place: SmolStr::new(format!("failed to load public key {reference}")),
+        said: Some(SmolStr::new_static("there is no such key")),
     }
 }
 
@@ -213,17 +213,23 @@ pub(crate) fn looked_at(proof: &Proof) -> Vec<String> {
 /// The body of a denial, as the API server prints it: every rule that neither passed nor was skipped, by policy.
 // COMPAT: Kyverno 1.19: blank lines, the trailing space and the sorted two-level YAML are matched by scripts; test: the_denial_body_is_kyvernos_to_the_byte
 pub(crate) fn denial(request: &Request, name: &str, rules: &[RuleOutcome]) -> String {
-    let mut policies: BTreeMap<SmolStr, BTreeMap<SmolStr, Value>> = BTreeMap::new();
+    let mut policies: BTreeMap<SmolStr, BTreeMap<SmolStr, String>> = BTreeMap::new();
     for rule in rules {
         if matches!(rule.status, Status::Pass | Status::Skip) {
             continue;
         }
-        policies
-            .entry(rule.policy.name.clone())
-            .or_default()
-            .insert(rule.rule.clone(), Value::string(&rule.message));
+        let by_rule = policies.entry(rule.policy.name.clone()).or_default();
+        let said = by_rule.entry(rule.rule.clone()).or_default();
+        if !said.is_empty() {
+            // A Policy and a ClusterPolicy of one name.
+            said.push_str("; ");
+        }
+        said.push_str(&rule.message);
     }
-    let tree = Value::map(policies.into_iter().map(|(policy, rules)| (policy, Value::map(rules))));
+    let tree = Value::map(policies.into_iter().map(|(policy, rules)| {
+        let rules = rules.into_iter().map(|(rule, said)| (rule, Value::string(&said)));
+        (policy, Value::map(rules))
+    }));
     let kind = &request.kind.kind;
     let namespace = &request.namespace;
     let yaml = sigward_document::to_yaml(&tree);

@@ -85,6 +85,14 @@ pub struct Limits {
     pub manifest_bytes: usize,
 }
 
+impl Limits {
+    /// Most bytes of layers that one proof reads in all: a few times the longest, so that many long
+    /// ones cannot fill the memory. What is above is undetermined.
+    pub fn total_bytes(&self) -> u64 {
+        self.layer_bytes.saturating_mul(6)
+    }
+}
+
 impl Default for Limits {
     /// The limits of admission.
     fn default() -> Self {
@@ -109,6 +117,8 @@ pub(crate) struct Board {
     pub(crate) limits: Limits,
     pub(crate) thoroughness: Thoroughness,
     pub(crate) evidence: BTreeMap<Ask, Evidence>,
+    /// Bytes of layers among the evidence.
+    pub(crate) layer_bytes: u64,
 }
 
 /// Proves one requirement about one image.
@@ -139,6 +149,7 @@ impl Prover {
                 limits: Limits::default(),
                 thoroughness: Thoroughness::default(),
                 evidence: BTreeMap::new(),
+                layer_bytes: 0,
             },
             recalled: BTreeMap::new(),
             searches: BTreeMap::new(),
@@ -170,7 +181,13 @@ impl Prover {
     /// Takes answers in and says what is needed next. Answers that were not asked for are kept: they
     /// may be asked for later.
     pub fn step(&mut self, answers: Vec<(Ask, Evidence)>) -> ProofStep {
-        self.board.evidence.extend(answers);
+        for (ask, evidence) in answers {
+            if let (Ask::Blob { .. }, Ok(Some(bytes))) = (&ask, &evidence) {
+                let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+                self.board.layer_bytes = self.board.layer_bytes.saturating_add(length);
+            }
+            self.board.evidence.insert(ask, evidence);
+        }
         let requirement = Arc::clone(&self.requirement);
         let mut asks = Vec::new();
         self.advance(&requirement, &mut asks);

@@ -3,6 +3,7 @@ pub(crate) mod apply;
 mod completion;
 pub(crate) mod cosign;
 pub(crate) mod serve;
+mod uninstall;
 
 use crate::exit_code;
 use clap::{Command, CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -24,6 +25,8 @@ enum Commands {
     Serve(Box<serve::Serve>),
     /// Apply policies to resources, without a cluster.
     Apply(apply::Apply),
+    /// Remove webhook configurations and leases from a cluster.
+    Uninstall(uninstall::Uninstall),
     /// Watch the whole story on this machine: keys, a registry, a policy, refusals and admissions.
     #[cfg(feature = "quickstart")]
     Quickstart(crate::quickstart::Quickstart),
@@ -76,6 +79,7 @@ fn sigward(args: Vec<OsString>) -> ExitCode {
     match command {
         Commands::Serve(serve) => report(serve.run()),
         Commands::Apply(apply) => apply.run(),
+        Commands::Uninstall(uninstall) => report(uninstall.run()),
         #[cfg(feature = "quickstart")]
         Commands::Quickstart(quickstart) => quickstart.run(),
         Commands::Cosign(command) => cosign::run_parsed(&matches, &global, command),
@@ -87,7 +91,7 @@ pub(crate) fn command() -> Command {
     Sigward::command().mut_subcommands(|subcommand| {
         // cosign's commands take their flags from the environment as cosign does; ours have variables of their own.
         match subcommand.get_name() {
-            "serve" | "apply" | "quickstart" => subcommand,
+            "serve" | "apply" | "uninstall" | "quickstart" => subcommand,
             _ => cosign::with_environment(subcommand),
         }
     })

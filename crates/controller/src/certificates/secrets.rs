@@ -2,7 +2,7 @@
 use super::{CertificateError, Demand, PemPair, renew};
 use crate::{
     kinds::secrets,
-    object::{Object, api},
+    object::{Object, api, of_version},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use kube::{Client, api::PostParams};
@@ -108,16 +108,12 @@ fn secret(
     stored: Option<&Object>,
     pair: &PemPair,
 ) -> Result<Object, kube::Error> {
-    let version = stored.and_then(|stored| stored.tree().str_at(&["metadata", "resourceVersion"]));
-    let mut object = json!({
+    let object = json!({
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": { "namespace": namespace, "name": name, "labels": { (MANAGED_BY): "kyverno" } },
         "type": "kubernetes.io/tls",
         "data": { "tls.crt": STANDARD.encode(&pair.certificates), "tls.key": STANDARD.encode(pair.key.as_bytes()) },
     });
-    if let Some(metadata) = object["metadata"].as_object_mut() {
-        metadata.extend(version.map(|version| ("resourceVersion".to_owned(), version.into())));
-    }
-    serde_json::from_value(object).map_err(kube::Error::SerdeError)
+    of_version(object, stored.and_then(Object::version))
 }

@@ -7,7 +7,7 @@ const NOW: i64 = 1_800_000_000;
 fn demand(now: i64, names: &[String]) -> Demand<'_> {
     Demand {
         now,
-        renew_before: Duration::from_secs(15 * 24 * 3600),
+        renew_before: Duration::from_hours(15 * 24),
         names,
         ca_name: "*.kyverno.svc",
         algorithm: KeyAlgorithm::Ecdsa,

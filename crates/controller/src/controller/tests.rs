@@ -263,6 +263,54 @@ async fn decisions_become_events_and_reports() {
 }
 
 #[tokio::test]
+async fn reports_forget_policies_that_are_gone_and_policies_that_are_broken_are_told() {
+    const REPORTS: &str = "/apis/wgpolicyk8s.io/v1alpha2 policyreports";
+    let fake = Fake::new();
+    fake.put(POLICIES, policy("ghcr.io/org/app:*"));
+    let handle = start(&fake);
+    eventually("the policy is ready", || ready_condition(&fake)["status"] == "True").await;
+    let outcome = samples::rule(Status::Pass, false, "text");
+    handle.decisions.send(samples::decided(samples::request(), vec![outcome])).await.unwrap();
+    eventually("a report", || fake.get(REPORTS, "ns", "uid-1").is_some()).await;
+    fake.put(POLICIES, policy("{{ image }}"));
+    eventually("an event", || !fake.all("/apis/events.k8s.io/v1 events").is_empty()).await;
+    let event = fake.all("/apis/events.k8s.io/v1 events").remove(0);
+    assert_eq!(
+        (&event["reason"], &event["regarding"]["name"]),
+        (&"PolicyError".into(), &"signed".into())
+    );
+    assert!(fake.get(REPORTS, "ns", "uid-1").is_some(), "the last good form is in force");
+    fake.remove(POLICIES, "", "signed");
+    eventually("the report is gone", || fake.get(REPORTS, "ns", "uid-1").is_none()).await;
+    handle.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_webhook_that_the_api_server_refuses_holds_up_no_other() {
+    let fake = Fake::new();
+    let mut conditional = policy("ghcr.io/org/app:*");
+    conditional["metadata"]["name"] = "conditional".into();
+    conditional["spec"]["webhookConfiguration"] =
+        json!({ "matchConditions": [{ "name": "n", "expression": "bad" }] });
+    fake.put(POLICIES, conditional);
+    fake.put(POLICIES, policy("ghcr.io/org/app:*"));
+    let handle = start(&fake);
+    eventually("the good one is ready", || ready_condition(&fake)["status"] == "True").await;
+    let refused =
+        || fake.get(POLICIES, "", "conditional").unwrap()["status"]["conditions"][0].clone();
+    eventually("the other says why it is not", || {
+        refused()["message"] == "the API server refuses to call: undeclared reference to 'bad'"
+    })
+    .await;
+    assert_eq!(refused()["status"], "False");
+    let stored = fake.get(MUTATING, "", "kyverno-resource-mutating-webhook-cfg").unwrap();
+    let names: Vec<&Json> =
+        stored["webhooks"].as_array().unwrap().iter().map(|webhook| &webhook["name"]).collect();
+    assert_eq!(names, ["mutate.kyverno.svc-fail"]);
+    handle.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_secret_that_a_policy_names_is_watched() {
     let fake = Fake::new();
     let mut keyed = policy("ghcr.io/org/app:*");

@@ -8,7 +8,7 @@ use sigward_policy::snapshot::PolicyName;
 use std::time::{Duration, UNIX_EPOCH};
 
 fn now() -> SystemTime {
-    UNIX_EPOCH + Duration::from_secs(1_800_000_000)
+    UNIX_EPOCH + Duration::from_hours(500_000)
 }
 
 fn policies(annotations: &Json) -> Policies {
@@ -33,7 +33,7 @@ fn report(
     batch.take(&decided(request, vec![outcome]), policies, now());
     let waiting = batch.drain().pop()?;
     let results = merge(None, &waiting, policies);
-    Some(object(&waiting.scope, &results, None))
+    Some(object(&waiting.scope, &results))
 }
 
 #[test]
@@ -117,7 +117,14 @@ fn the_newest_result_wins_and_what_is_gone_is_left_out() {
         json!({ "results": [result("signed", "stored"), result("gone", "x")] })
     };
     let messages = |stored: &Json| -> Vec<String> {
-        merge(Some(stored), &waiting, &policies).into_iter().map(|result| result.message).collect()
+        merge(
+            Some(&sigward_document::parse_json(stored.to_string().as_bytes()).unwrap()),
+            &waiting,
+            &policies,
+        )
+        .into_iter()
+        .map(|result| result.message)
+        .collect()
     };
     assert_eq!(messages(&stored(1)), ["new"]);
     assert_eq!(messages(&stored(1_900_000_000)), ["stored"]);

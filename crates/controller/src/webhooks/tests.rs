@@ -144,28 +144,25 @@ fn a_policy_with_conditions_has_a_webhook_of_its_own() {
         match_conditions: vec![json!({ "name": "g", "expression": "false" })],
         ..Configuration::default()
     };
-    let (validating, _) = {
-        let configuration = configuration;
-        let (discovery, endpoint) = (discovery(), Endpoint::Host("127.0.0.1:9443".to_owned()));
-        let wanted = Wanted {
-            subscriptions: &policies,
-            discovery: &discovery,
-            configuration: &configuration,
-            endpoint: &endpoint,
-            service_host: "kyverno-svc.kyverno.svc",
-            ca_bundle: b"PEM",
-            default_timeout: 10,
-            force_ignore: false,
-            auto_update: true,
-            owner: Some(("kyverno:admission-controller", "uid")),
-        };
-        let all = wanted.configurations();
-        let found = all.iter().find(|one| one.name == names::RESOURCE_VALIDATING).unwrap();
-        assert_eq!(found.object["metadata"]["ownerReferences"][0]["uid"], "uid");
-        (found.object["webhooks"].as_array().unwrap().clone(), ())
+    let (discovery, endpoint) = (discovery(), Endpoint::Host("127.0.0.1:9443".to_owned()));
+    let wanted = Wanted {
+        subscriptions: &policies,
+        discovery: &discovery,
+        configuration: &configuration,
+        endpoint: &endpoint,
+        service_host: "kyverno-svc.kyverno.svc",
+        ca_bundle: b"PEM",
+        default_timeout: 10,
+        force_ignore: false,
+        auto_update: true,
+        owner: Some(("kyverno:admission-controller", "uid")),
     };
+    let all = wanted.configurations();
+    let found = all.iter().find(|one| one.name == names::RESOURCE_VALIDATING).unwrap();
+    assert_eq!(found.object["metadata"]["ownerReferences"][0]["uid"], "uid");
+    let validating = found.object["webhooks"].as_array().unwrap();
     assert_eq!(
-        names_of(&validating),
+        names_of(validating),
         ["validate.kyverno.svc-fail", "validate.kyverno.svc-fail-finegrained-ns-b"]
     );
     assert_eq!(validating[0]["matchConditions"][0]["name"], "g");

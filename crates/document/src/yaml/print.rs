@@ -1,6 +1,7 @@
 //! Writes YAML as Go's libraries do: sorted keys, block style, their choice of quotes.
 // COMPAT: go-yaml 3.0.4 with an indent of 2 and sigs.k8s.io/yaml 1.6; test: values_print_as_go_prints_them. Not
-// theirs: U+2028 and U+2029 are always escaped, `<<` is always quoted.
+// theirs: U+2028 and U+2029 are always escaped, `<<` and blocks that begin with a tab are always quoted; test:
+// what_is_printed_reads_back.
 use super::resolve;
 use crate::value::{Map, Value, View};
 use std::cmp::Ordering;
@@ -353,9 +354,11 @@ impl Shape {
             Style::Single
         };
         if text.contains('\n') {
-            // The older library also takes a tab for a special character.
-            let block =
-                !(self.trailing_space || self.space_break || self.special || folds && self.tabs);
+            // The older library also takes a tab for a special character. The newer one prints a block that begins
+            // with a tab, which neither can read.
+            let unreadable =
+                self.tabs && (folds || text.trim_start_matches('\n').starts_with('\t'));
+            let block = !(self.trailing_space || self.space_break || self.special || unreadable);
             return if block && !key { Style::Literal } else { Style::Double };
         }
         if resolve::needs_quotes(text) {

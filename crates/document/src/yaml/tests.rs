@@ -287,6 +287,14 @@ fn text_that_is_too_large_is_refused() {
     assert!(parse_yaml_with("aaaaaaaaaaa", options).unwrap_err().message.contains("11 bytes"));
 }
 
+#[test]
+fn a_block_that_begins_with_a_tab_is_quoted() {
+    for text in ["\tx\ny", "\n\tx", "a\n\tb"] {
+        let value = Value::build().member("k", text).finish();
+        assert_eq!(read(&to_yaml(&value)), value, "{text:?}");
+    }
+}
+
 proptest! {
     #[test]
     fn what_is_printed_reads_back(value in any_value()) {

@@ -5,6 +5,7 @@ use super::{
     suggest,
 };
 use crate::{
+    matching::any_matches,
     request::Operation,
     rule::{Action, FailureActions, Override, Rule},
     snapshot::{FailureAction, FailurePolicy, PolicyName, Settings},
@@ -15,7 +16,7 @@ use sigward_api::{
     kyverno::v1::{self, ApplyRules, Spec},
     schema::check::{Finding, FindingKind},
 };
-use sigward_document::Value;
+use sigward_document::{Value, View, wildcard};
 use smol_str::SmolStr;
 use std::collections::BTreeSet;
 
@@ -57,6 +58,7 @@ pub(crate) fn compile(document: &Value, settings: &Settings, sink: &mut Sink) ->
     let namespaced = document.str_at(&["kind"]) == Some("Policy");
     let name = policy_name(&metadata, namespaced, sink);
     check_spec(&spec, namespaced, sink);
+    lower_case(document, "", sink);
     let ground = Ground {
         settings,
         policy_namespace: &name.namespace,
@@ -215,6 +217,37 @@ fn check_spec(spec: &Spec, namespaced: bool, sink: &mut Sink) {
     }
 }
 
+/// Warns of `enforce` and `audit`, wherever they stand.
+fn lower_case(value: &Value, path: &str, sink: &mut Sink) {
+    match value.view() {
+        View::Map(map) => {
+            for (key, child) in map.iter() {
+                let path = if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+                let is_action =
+                    matches!(key, "validationFailureAction" | "failureAction" | "action");
+                match child.as_str() {
+                    Some("enforce") if is_action => {
+                        sink.warn_with(&path, "`enforce` is deprecated", "use `Enforce`");
+                    }
+                    Some("audit") if is_action => {
+                        sink.warn_with(&path, "`audit` is deprecated", "use `Audit`");
+                    }
+                    Some(_) => {}
+                    // Patches and conditions hold words of others.
+                    None if matches!(key, "mutate" | "metadata" | "status" | "preconditions") => {}
+                    None => lower_case(child, &path, sink),
+                }
+            }
+        }
+        View::List(items) => {
+            for (i, item) in items.iter().enumerate() {
+                lower_case(item, &format!("{path}[{i}]"), sink);
+            }
+        }
+        View::Null | View::Bool(_) | View::Int(_) | View::Float(_) | View::String(_) => {}
+    }
+}
+
 /// Every rule, generated ones after the written; the documents of the generated.
 fn rules(
     spec: &Spec,
@@ -301,6 +334,21 @@ fn actions(spec: &Spec, sink: &mut Sink) -> FailureActions {
             selector: selector
                 .map(|s| block::selector(s, &format!("{path}.namespaceSelector"), sink)),
         });
+    }
+    for (i, one) in overrides.iter().enumerate() {
+        let conflict = overrides.iter().take(i).any(|other| {
+            other.action != one.action
+                && one.namespaces.iter().any(|namespace| {
+                    any_matches(&other.namespaces, namespace)
+                        || other.namespaces.iter().any(|o| wildcard::matches(namespace, o))
+                })
+        });
+        if conflict && one.selector.is_none() {
+            sink.error(
+                &format!("spec.validationFailureActionOverrides[{i}].namespaces"),
+                "conflicting namespaces found: one is both in Audit and in Enforce",
+            );
+        }
     }
     FailureActions { default: action(spec.effective_failure_action()), overrides }
 }

@@ -61,6 +61,13 @@ pub(crate) fn compile(
         }
         None => crate::matching::Block::default(),
     };
+    if ground.background && matches.kinds().any(|pattern| pattern.kind == "*") {
+        sink.error_with(
+            &match_path,
+            "wildcard policy not allowed in background mode",
+            "set `spec.background: false`",
+        );
+    }
     let mut scope = Scope { background: ground.background, ..Scope::default() };
     let entries = context::compile(
         &wire.context,

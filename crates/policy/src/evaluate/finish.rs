@@ -14,16 +14,8 @@ use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// No policy is about the request: the object was never read.
-pub(super) fn untouched(snapshot: &Snapshot, _request: &Request) -> Decision {
-    Decision {
-        allowed: true,
-        message: None,
-        patch: Vec::new(),
-        object: Value::NULL,
-        warnings: Vec::new(),
-        rules: Vec::new(),
-        snapshot: snapshot.id(),
-    }
+pub(super) fn untouched(snapshot: &Snapshot) -> Decision {
+    Decision { allowed: true, ..refused(snapshot) }
 }
 
 /// The object is not JSON: nothing can be said about it, so it does not pass.
@@ -31,11 +23,11 @@ pub(super) fn unreadable(snapshot: &Snapshot, error: &sigward_document::ParseErr
     Decision {
         allowed: false,
         message: Some(format!("the object of the request cannot be read: {}", error.message)),
-        ..untouched_like(snapshot)
+        ..refused(snapshot)
     }
 }
 
-fn untouched_like(snapshot: &Snapshot) -> Decision {
+fn refused(snapshot: &Snapshot) -> Decision {
     Decision {
         allowed: false,
         message: None,
@@ -87,6 +79,21 @@ impl Done {
         self.warnings.extend(finished.warnings);
     }
 
+    /// Takes what the validating side says. Where both sides speak and the first has failed, the second adds
+    /// nothing: it would only say that what could not be verified is not verified.
+    pub(super) fn checked(&mut self, finished: Finished) {
+        let repeats = finished.outcome.as_ref().is_some_and(|checked| {
+            self.rules.iter().any(|rule| {
+                rule.policy == checked.policy
+                    && rule.rule == checked.rule
+                    && matches!(rule.status, Status::Fail | Status::Error)
+            })
+        });
+        if !repeats {
+            self.add(finished);
+        }
+    }
+
     /// Whether a mutate rule failed and its policy says to refuse then.
     pub(super) fn mutation_failed(&self) -> bool {
         self.rules.iter().any(|rule| rule.rule_type == RuleType::Mutation && rule.blocks)
@@ -96,7 +103,7 @@ impl Done {
     pub(super) fn refuse_mutation(self, snapshot: &Snapshot) -> Decision {
         let failed = self.rules.iter().find(|rule| rule.blocks);
         let message = failed.map(|f| message::mutation_failed(&f.policy, &f.rule, &f.message));
-        Decision { message, rules: self.rules, object: self.object, ..untouched_like(snapshot) }
+        Decision { message, rules: self.rules, object: self.object, ..refused(snapshot) }
     }
 
     /// Takes the outcomes of verified images: pins go into the object, then the annotations.

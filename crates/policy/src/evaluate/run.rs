@@ -40,7 +40,7 @@ impl Run<'_> {
     /// All phases of the request's stage over the candidate policies.
     pub(super) fn all(&mut self, candidates: &[usize]) -> Result<Decision, Waits> {
         if self.is_excluded()? {
-            return Ok(finish::untouched(self.snapshot, self.request));
+            return Ok(finish::untouched(self.snapshot));
         }
         let read = match self.request.operation {
             Operation::Delete => self.request.old_object.value(),
@@ -69,8 +69,8 @@ impl Run<'_> {
         }
         if self.request.stage != Stage::Mutating {
             let object = done.object.clone();
-            for finished in self.independent(Phase::Check, candidates, &object)? {
-                done.add(finished.2);
+            for (_, _, finished) in self.independent(Phase::Check, candidates, &object)? {
+                done.checked(finished);
             }
         }
         Ok(done.decide(self.snapshot, self.request, &original))
@@ -186,8 +186,12 @@ impl Run<'_> {
             }
             Err(Stop::Suspended) => Err(Waits),
             Err(Stop::Error(error)) => {
-                // The action may itself need a fact that failed; then the stricter one holds.
-                let action = self.action(policy, rule).unwrap_or(FailureAction::Enforce);
+                let action = match self.action(policy, rule) {
+                    Ok(action) => action,
+                    Err(Stop::Suspended) => return Err(Waits),
+                    // The action itself needs a fact that failed: the stricter one holds.
+                    Err(Stop::Error(_)) => FailureAction::Enforce,
+                };
                 let judgement =
                     judge(Found::Error, rule_type(rule), action, policy.failure_policy());
                 let outcome = outcome(policy, rule, judgement, action, error.to_string());

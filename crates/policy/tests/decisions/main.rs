@@ -10,6 +10,8 @@
 mod articles;
 mod conformance;
 mod context;
+mod deadline;
+mod diagnostics;
 mod main_story;
 mod properties;
 mod security_behaviours;

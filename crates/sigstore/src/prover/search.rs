@@ -14,6 +14,7 @@ use std::sync::Arc;
 /// Candidates that are asked for together at first; doubled each round, so that an image with one
 /// signature costs one request and one with fifty six rounds.
 const FIRST_BATCH: usize = 2;
+const TOO_MUCH: &str = "more bytes in all than are read";
 
 /// What one candidate is worth, once its evidence is there.
 pub(super) enum Judged {
@@ -243,6 +244,7 @@ impl Search {
             }
             let batch = if one_is_enough { walk.batch } else { walk.candidates.len() };
             let mut missing = Vec::new();
+            let mut budget = board.limits.total_bytes().saturating_sub(board.layer_bytes);
             let mut waiting = Vec::new();
             let mut moved = false;
             let mut candidates = std::mem::take(&mut walk.candidates).into_iter();
@@ -254,6 +256,16 @@ impl Search {
                     moved = true;
                     waiting.extend(self.judge(candidate, walk.store, board));
                 } else {
+                    if let Ask::Blob { size, .. } = &candidate.want
+                        && !missing.contains(&candidate.want)
+                    {
+                        let Some(rest) = budget.checked_sub(*size) else {
+                            let place = place_of(&candidate.want);
+                            self.untold.get_or_insert(too_large(&place, TOO_MUCH));
+                            continue;
+                        };
+                        budget = rest;
+                    }
                     missing.push(candidate.want.clone());
                     waiting.push(candidate);
                 }
@@ -371,6 +383,11 @@ fn sound(ask: &Ask, bytes: &[u8], place: &SmolStr, board: &Board) -> Result<(), 
     };
     if bytes.len() > most {
         return Err(too_large(place, "content is too large"));
+    }
+    if let Ask::Blob { size, .. } = ask
+        && u64::try_from(bytes.len()) != Ok(*size)
+    {
+        return Err(malformed(place, "content is not as long as its descriptor says"));
     }
     if digest_of(digest.algorithm(), bytes) != *digest {
         return Err(malformed(place, "content does not match its digest"));

@@ -110,10 +110,11 @@ fn story(check: Check) -> (World, Attestor, Fails) {
             let mut world = sound();
             let blob = world.prove(&one(&by(&key()))).1.pop().unwrap();
             assert!(matches!(blob, Ask::Blob { .. }));
-            // The very payload that was signed, with a space behind it.
+            // The payload that was signed, with one byte changed.
             let Ask::Blob { digest, .. } = &blob else { panic!("a blob") };
             let mut bytes = world.registry.blob(REPOSITORY, digest.as_str()).unwrap().to_vec();
-            bytes.push(b' ');
+            let at = bytes.iter().position(|byte| *byte == b'{').unwrap();
+            bytes[at] = b' ';
             world.overrides.insert(blob, Ok(Some(bytes)));
             (
                 world,
@@ -212,6 +213,39 @@ fn each_check_can_fail_alone() {
             (_, other) => panic!("{check:?}: {other:?}"),
         }
     }
+}
+
+#[test]
+fn a_layer_is_as_long_as_its_descriptor_says() {
+    let mut world = signed(&Knobs::default());
+    let blob = world.prove(&one(&by(&key()))).1.pop().unwrap();
+    for bytes in [Vec::new(), vec![b' '; 5000]] {
+        world.overrides.insert(blob.clone(), Ok(Some(bytes)));
+        let Outcome::Undetermined(cause) = world.prove_one(&by(&key())).0.outcome else {
+            panic!("undetermined")
+        };
+        assert_eq!(cause.said.as_deref(), Some("content is not as long as its descriptor says"));
+    }
+}
+
+#[test]
+fn no_more_bytes_are_read_in_all_than_a_few_layers_take() {
+    let mut world = World::new();
+    for n in 0..30 {
+        let annotations = [("n".to_owned(), format!("{n:0200}"))].into();
+        let knobs = Knobs { annotations, ..Knobs::default() };
+        world.place().sign_legacy(&fresh(), &knobs).unwrap();
+    }
+    assert!(world.refusal(&by(&key())).candidates.len() == 30);
+    // Each layer fits, some of them together, and not all.
+    world.limits = Limits { layer_bytes: 600, ..Limits::default() };
+    let (proof, asked) = world.prove_one(&by(&key()));
+    let Outcome::Undetermined(cause) = proof.outcome else { panic!("undetermined") };
+    assert_eq!(cause.kind, CauseKind::TooLarge);
+    assert_eq!(cause.said.as_deref(), Some("more bytes in all than are read"));
+    let read: u64 =
+        asked.iter().map(|ask| if let Ask::Blob { size, .. } = ask { *size } else { 0 }).sum();
+    assert!(read > 600 && read <= world.limits.total_bytes(), "{read}");
 }
 
 #[test]

@@ -196,6 +196,8 @@ fn stored_anew(story: &Story, blob: &str, bytes: &[u8]) -> Verdict {
         for (old, new) in &renamed {
             text = text.replace(old, new);
         }
+        let length = story.world.registry.blob(REPOSITORY, blob).unwrap().len();
+        text = text.replace(&format!("\"size\":{length}"), &format!("\"size\":{}", bytes.len()));
         if let Ask::Blob { .. } = ask {
             continue;
         }

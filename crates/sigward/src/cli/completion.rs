@@ -1,32 +1,30 @@
 //! `completion`: a script that completes this command line in a shell.
-use crate::cli::cosign::{Failure, Output};
-use clap::{Args, Command, ValueEnum};
+use crate::cli::cosign::{Failure, Output, exactly_one};
+use clap::{Args, Command};
 use clap_complete::{Shell, generate};
 
 /// Generate the autocompletion script for a shell.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Completion {
     /// the shell
-    #[arg(value_name = "SHELL")]
-    shell: Kind,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Kind {
-    Bash,
-    Zsh,
-    Fish,
-    Powershell,
+    #[arg(value_name = "bash|zsh|fish|powershell")]
+    shell: Vec<String>,
 }
 
 impl Completion {
     /// Prints the script of `command`'s own name.
     pub(crate) fn run(&self, command: &mut Command, output: &mut Output) -> Result<(), Failure> {
-        let shell = match self.shell {
-            Kind::Bash => Shell::Bash,
-            Kind::Zsh => Shell::Zsh,
-            Kind::Fish => Shell::Fish,
-            Kind::Powershell => Shell::PowerShell,
+        let shell = match exactly_one(&self.shell)?.as_str() {
+            "bash" => Shell::Bash,
+            "zsh" => Shell::Zsh,
+            "fish" => Shell::Fish,
+            "powershell" => Shell::PowerShell,
+            other => {
+                return Err(Failure::new(format!(
+                    "invalid argument {other:?} for \"{} completion\"",
+                    command.get_name()
+                )));
+            }
         };
         let name = command.get_name().to_owned();
         let mut script = Vec::new();

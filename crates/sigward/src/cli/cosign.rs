@@ -27,7 +27,7 @@ mod verify_blob;
 mod version;
 
 pub(crate) use flags::Global;
-pub(crate) use pflag::{normalise, with_environment};
+pub(crate) use pflag::{exactly_one, normalise, with_environment};
 
 use crate::exit_code;
 use clap::{
@@ -45,7 +45,8 @@ use std::{
 #[derive(Debug, Parser)]
 #[command(
     name = "cosign",
-    about = "A tool for container signing, verification and storage in an OCI registry"
+    about = "A tool for container signing, verification and storage in an OCI registry",
+    arg_required_else_help = true
 )]
 struct Cosign {
     #[command(flatten)]
@@ -119,6 +120,7 @@ impl Output {
     }
 
     /// A line for people: standard error.
+    #[expect(clippy::unused_self, reason = "whoever may speak has been handed the output")]
     pub(crate) fn say(&self, text: &str) {
         let _closed = writeln!(stderr(), "{text}");
     }
@@ -141,7 +143,11 @@ pub(crate) fn run(args: Vec<OsString>) -> ExitCode {
         Err(error) => return usage(&error),
     };
     let parsed = Cosign::from_arg_matches(&matches).map_err(Failure::from);
-    finish(parsed.and_then(|Cosign { global, command }| execute(&matches, &global, command)))
+    finish(
+        parsed.and_then(|Cosign { global, command: given }| {
+            execute(&matches, &global, given, command)
+        }),
+    )
 }
 
 /// The tree as clap sees it, with the environment twins of every flag.
@@ -151,10 +157,15 @@ pub(crate) fn command() -> Command {
 
 /// Runs one command that `sigward` parsed at its top level.
 pub(crate) fn run_parsed(matches: &ArgMatches, global: &Global, command: Commands) -> ExitCode {
-    finish(execute(matches, global, command))
+    finish(execute(matches, global, command, super::command))
 }
 
-fn execute(matches: &ArgMatches, global: &Global, command: Commands) -> Result<(), Failure> {
+fn execute(
+    matches: &ArgMatches,
+    global: &Global,
+    given: Commands,
+    tree: fn() -> Command,
+) -> Result<(), Failure> {
     refuse::keyless_flags(matches)?;
     let timeout = sigward_document::GoDuration::parse(&global.timeout).map_err(|error| {
         Failure::new(format!(
@@ -172,7 +183,7 @@ fn execute(matches: &ArgMatches, global: &Global, command: Commands) -> Result<(
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let timeout = Duration::from_nanos(u64::try_from(timeout.nanoseconds()).unwrap_or(0));
     let result = runtime.block_on(async {
-        let work = dispatch(&mut output, command);
+        let work = dispatch(&mut output, given, tree);
         if timeout.is_zero() {
             return work.await;
         }
@@ -186,10 +197,14 @@ fn execute(matches: &ArgMatches, global: &Global, command: Commands) -> Result<(
     result
 }
 
-async fn dispatch(output: &mut Output, given: Commands) -> Result<(), Failure> {
+async fn dispatch(
+    output: &mut Output,
+    given: Commands,
+    tree: fn() -> Command,
+) -> Result<(), Failure> {
     match given {
         Commands::Attest(it) => attest::run(output, *it).await,
-        Commands::Completion(it) => it.run(&mut command(), output),
+        Commands::Completion(it) => it.run(&mut tree(), output),
         Commands::GenerateKeyPair(it) => generate_key_pair::run(output, &it),
         Commands::ImportKeyPair(it) => import_key_pair::run(output, &it),
         Commands::Login(it) => login::run(output, &it),
@@ -224,5 +239,13 @@ fn usage(error: &clap::Error) -> ExitCode {
         let _closed = error.print();
         return ExitCode::from(exit_code::SUCCESS);
     }
-    finish(Err(Failure::new(refuse::usage_message(error))))
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        // COMPAT: cosign 3.1: the bare name prints help and succeeds; test: the_bare_name_prints_help
+        let _closed = write!(stdout(), "{}", error.render());
+        return ExitCode::from(exit_code::SUCCESS);
+    }
+    finish(Err(Failure::new(refuse::usage_message(error, &command()))))
 }
+
+#[cfg(test)]
+mod tests;

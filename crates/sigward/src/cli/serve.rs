@@ -225,20 +225,17 @@ impl Serve {
     /// Kyverno's flags and environment, as the controller's options.
     fn controller_options(&self, settings: &Settings) -> Result<ControllerOptions, Failure> {
         let defaults = ControllerOptions::default();
-        let from = |variable: &str, default: String| {
-            std::env::var(variable).ok().filter(|value| !value.is_empty()).unwrap_or(default)
-        };
         Ok(ControllerOptions {
             settings: settings.clone(),
             namespace: settings.own_namespace.to_string(),
-            service: from("KYVERNO_SVC", defaults.service),
+            service: from_environment("KYVERNO_SVC", &defaults.service),
             server_ip: self.server_ip.clone().filter(|host| !host.is_empty()),
-            config_map: from("INIT_CONFIG", defaults.config_map),
-            deployment: from("KYVERNO_DEPLOYMENT", defaults.deployment),
-            cluster_role: from("KYVERNO_ROLE_NAME", defaults.cluster_role),
-            identity: from(
+            config_map: from_environment("INIT_CONFIG", &defaults.config_map),
+            deployment: from_environment("KYVERNO_DEPLOYMENT", &defaults.deployment),
+            cluster_role: from_environment("KYVERNO_ROLE_NAME", &defaults.cluster_role),
+            identity: from_environment(
                 "KYVERNO_POD_NAME",
-                format!("{}-{}", defaults.identity, std::process::id()),
+                &format!("{}-{}", defaults.identity, std::process::id()),
             ),
             webhook_timeout: self.webhook_timeout.clamp(1, 30),
             auto_update_webhooks: self.auto_update_webhooks,
@@ -308,9 +305,7 @@ impl Serve {
             exceptions_enabled: self.enable_policy_exception,
             exception_namespace: self.exception_namespace.as_str().into(),
             force_failure_policy_ignore: self.force_failure_policy_ignore,
-            own_namespace: std::env::var("KYVERNO_NAMESPACE")
-                .unwrap_or_else(|_unset| "kyverno".to_owned())
-                .into(),
+            own_namespace: from_environment("KYVERNO_NAMESPACE", "kyverno").into(),
             ..Settings::default()
         }
     }
@@ -390,4 +385,12 @@ fn moment() -> Moment {
     // A source of randomness that fails leaves a seed of zero: `random()` then repeats, and nothing else depends on it.
     let _unavailable = aws_lc_rs::rand::fill(&mut seed);
     Moment { unix_seconds: crate::sources::now().0, seed: u64::from_ne_bytes(seed) }
+}
+
+/// A variable of Kyverno's, or its default when it is unset or empty.
+pub(super) fn from_environment(variable: &str, default: &str) -> String {
+    std::env::var(variable)
+        .ok()
+        .filter(|value| !value.is_empty())
+        .unwrap_or_else(|| default.to_owned())
 }

@@ -83,6 +83,25 @@ fn failure(status: StatusCode, reason: &str) -> Response<Sent> {
     answer(status, &body)
 }
 
+/// The first webhook whose CEL this API server does not understand: `bad`.
+fn bad_conditions(sent: &Json) -> Option<usize> {
+    let is_bad = |webhook: &Json| webhook["matchConditions"][0]["expression"] == "bad";
+    sent["webhooks"].as_array()?.iter().position(is_bad)
+}
+
+fn refusal(sent: &Json) -> Response<Sent> {
+    let field = format!(
+        "webhooks[{}].matchConditions[0].expression",
+        bad_conditions(sent).unwrap_or_default()
+    );
+    let cause = json!({ "reason": "FieldValueInvalid", "message": "undeclared reference to 'bad'", "field": field });
+    let body = json!({
+        "kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Invalid", "message": "is invalid", "code": 422,
+        "details": { "causes": [cause] },
+    });
+    answer(StatusCode::UNPROCESSABLE_ENTITY, &body)
+}
+
 fn merge(into: &mut Json, patch: &Json) {
     let (Some(into), Some(patch)) = (into.as_object_mut(), patch.as_object()) else { return };
     for (name, value) in patch {
@@ -91,7 +110,7 @@ fn merge(into: &mut Json, patch: &Json) {
                 into.remove(name);
             }
             Json::Object(_) => merge(into.entry(name).or_insert_with(|| json!({})), value),
-            other => {
+            other @ (Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Array(_)) => {
                 into.insert(name.clone(), other.clone());
             }
         }
@@ -203,6 +222,7 @@ impl Fake {
                 Some(object) => answer(StatusCode::OK, &object),
                 None => failure(StatusCode::NOT_FOUND, "NotFound"),
             },
+            (Method::POST | Method::PUT, _) if bad_conditions(&sent).is_some() => refusal(&sent),
             (Method::POST, None) => {
                 let name = sent["metadata"]["name"].as_str().unwrap().to_owned();
                 if self.get(&asked.resource, &asked.namespace, &name).is_some() {
@@ -281,16 +301,17 @@ impl Fake {
                             .collect(),
                     };
                     loop {
-                        let event = match missed.next() {
-                            Some(event) => event,
-                            None => tokio::select! {
-                                change = changes.recv() => match change {
-                                    Ok((of, event)) if of == resource => event,
-                                    Ok(_) => continue,
-                                    Err(_) => return None,
-                                },
-                                _ = away.wait_for(|away| *away) => return None,
-                            },
+                        let event = if let Some(event) = missed.next() {
+                            event
+                        } else {
+                            tokio::select! {
+                                                            change = changes.recv() => match change {
+                                                                Ok((of, event)) if of == resource => event,
+                                                                Ok(_) => continue,
+                                                                Err(_) => return None,
+                                                            },
+                                                            _ = away.wait_for(|away| *away) => return None,
+                            }
                         };
                         if wanted(&filter, &event["object"]) {
                             let line = format!("{event}\n").into_bytes();

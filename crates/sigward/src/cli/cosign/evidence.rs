@@ -3,16 +3,18 @@ use super::{
     Failure, Output,
     flags::CommonVerifyFlags,
     keys,
-    registry::{Subject, signature_repository},
+    registry::{self, Subject, signature_repository},
     signing,
 };
 use crate::exit_code;
-use sigward_remote::Registry;
+use sigward_oci::{Access, Digest, DigestReference, TagReference};
+use sigward_remote::{Registry, Transport};
 use sigward_sigstore::{
     keys::PublicKey,
-    outcome::Outcome,
+    outcome::{Cause, CauseKind, Outcome},
+    prover::{Ask, Evidence, Limits, Prover, Thoroughness},
     requirement::{Attestor, ClaimRule, LogRule, Requirement, Shows, Stores, Timestamp, Who},
-    verified::{Proof, Refusal, Verified},
+    verified::{Refusal, Verified},
 };
 use smol_str::SmolStr;
 use std::{
@@ -20,6 +22,7 @@ use std::{
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
+use tokio::task::JoinSet;
 
 /// What a command verifies, for its words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -206,12 +209,16 @@ pub(super) fn now() -> Timestamp {
 /// # Errors
 /// cosign's text and exit code for a refusal; the cause for what could not be told.
 pub(super) async fn prove(
-    registry: &Registry,
+    client: &Registry,
     subject: &Subject,
     requirement: &Arc<Requirement>,
 ) -> Result<Vec<Arc<Verified>>, Failure> {
-    let proof: Proof =
-        registry.prove(&subject.digest, requirement, &sigward_oci::Access::default(), now()).await;
+    let limits = Limits { layer_bytes: registry::attachment_limit()?, ..Limits::default() };
+    // Every signature that passes is shown, as with cosign.
+    let prover = Prover::new(subject.digest.clone(), Arc::clone(requirement), now())
+        .with_limits(limits)
+        .with_thoroughness(Thoroughness::All);
+    let proof = sigward_remote::prove(prover, &Questions(client.clone())).await;
     match proof.outcome {
         Outcome::Verified(verified) => Ok(verified),
         Outcome::Refuted(refusal) => Err(refused(&refusal)),
@@ -219,6 +226,53 @@ pub(super) async fn prove(
             Err(Failure::new(format!("could not be determined: {cause}")))
         }
     }
+}
+
+/// A prover's questions, put to registries as the flags say.
+struct Questions(Registry);
+
+impl Transport for Questions {
+    async fn answer(&self, asks: Vec<Ask>) -> Vec<(Ask, Evidence)> {
+        let mut work = JoinSet::new();
+        for ask in asks {
+            let client = self.0.clone();
+            work.spawn(async move {
+                let evidence = fetch(&client, &ask).await;
+                (ask, evidence)
+            });
+        }
+        work.join_all().await
+    }
+}
+
+async fn fetch(client: &Registry, ask: &Ask) -> Evidence {
+    let access = Access::default();
+    let reference = |repository: &SmolStr, digest: &Digest| DigestReference {
+        repository: repository.clone(),
+        digest: digest.clone(),
+    };
+    let bytes = match ask {
+        Ask::Referrers { repository, of } => {
+            client.referrers(&reference(repository, of), &access).await
+        }
+        Ask::Attached { repository, tag } => {
+            let tag = TagReference { repository: repository.clone(), tag: tag.clone() };
+            let found = client.manifest_by_tag(&tag, &access).await;
+            found.map(|found| found.map(|fetched| fetched.bytes))
+        }
+        Ask::Manifest { repository, digest } => {
+            client.manifest(&reference(repository, digest), &access).await
+        }
+        Ask::Blob { repository, digest, size } => {
+            client.blob(&reference(repository, digest), Some(*size), &access).await
+        }
+        // No requirement of this command line asks for one.
+        Ask::LogEntry { log, .. } => {
+            let said = Some("transparency logs are not available in this build".into());
+            return Err(Cause { kind: CauseKind::Forbidden, place: log.clone(), said });
+        }
+    };
+    bytes.map(|bytes| bytes.map(Into::into)).map_err(|error| error.cause())
 }
 
 /// COMPAT: cosign 3.1: 10 when nothing is there, 12 for legacy signatures that do not match, 1 for bundles and

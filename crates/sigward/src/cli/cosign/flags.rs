@@ -167,6 +167,7 @@ pub(crate) struct FulcioFlags {
 
 /// The identity provider of keyless signing.
 #[derive(Args, Clone, Debug)]
+#[expect(clippy::struct_field_names, reason = "clap makes the flags of the names")]
 pub(crate) struct OidcFlags {
     /// OIDC client ID for application
     #[arg(long)]
@@ -190,6 +191,7 @@ pub(crate) struct OidcFlags {
 
 /// The timestamp authority.
 #[derive(Args, Clone, Debug)]
+#[expect(clippy::struct_field_names, reason = "clap makes the flags of the names")]
 pub(crate) struct TimestampFlags {
     /// path to the X.509 CA certificate file in PEM format to be used for the connection to the TSA Server
     #[arg(long)]

@@ -87,11 +87,13 @@ pub(super) fn read_file(path: &Path) -> Result<String, String> {
 
 /// Go's words for the common reasons, since scripts match on them.
 pub(super) fn reason(error: &std::io::Error) -> String {
-    match error.kind() {
-        std::io::ErrorKind::NotFound => "no such file or directory".to_owned(),
-        std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-        _ => error.to_string(),
+    if error.kind() == std::io::ErrorKind::NotFound {
+        return "no such file or directory".to_owned();
     }
+    if error.kind() == std::io::ErrorKind::PermissionDenied {
+        return "permission denied".to_owned();
+    }
+    error.to_string()
 }
 
 /// How often a password is typed.

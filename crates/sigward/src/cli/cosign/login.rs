@@ -55,21 +55,20 @@ pub(super) fn run(output: &mut Output, login: &Login) -> Result<(), Failure> {
         "docker.io" | "index.docker.io" => DOCKER_HUB_KEY,
         other => other,
     };
-    match helper_for(&config, server) {
-        Some(helper) => store_with_helper(&helper, key, &username, &password)?,
-        None => {
-            let auth =
-                base64::engine::general_purpose::STANDARD.encode(format!("{username}:{password}"));
-            let auths = config.entry("auths").or_insert_with(|| json!({}));
-            let Value::Object(auths) = auths else {
-                return Err(Failure::new(format!(
-                    "{}: field `auths` is not an object",
-                    path.display()
-                )));
-            };
-            auths.insert(key.to_owned(), json!({ "auth": auth }));
-            write_private(&path, &Value::Object(config))?;
-        }
+    if let Some(helper) = helper_for(&config, server) {
+        store_with_helper(&helper, key, &username, &password)?;
+    } else {
+        let auth =
+            base64::engine::general_purpose::STANDARD.encode(format!("{username}:{password}"));
+        let auths = config.entry("auths").or_insert_with(|| json!({}));
+        let Value::Object(auths) = auths else {
+            return Err(Failure::new(format!(
+                "{}: field `auths` is not an object",
+                path.display()
+            )));
+        };
+        auths.insert(key.to_owned(), json!({ "auth": auth }));
+        write_private(&path, &Value::Object(config))?;
     }
     output.say(&format!("logged in via {}", path.display()));
     Ok(())

@@ -121,7 +121,7 @@ pub(crate) fn go_bool(text: &str) -> Result<bool, String> {
 ///
 /// # Errors
 /// cobra's words for any other number.
-pub(super) fn exactly_one<T>(arguments: &[T]) -> Result<&T, Failure> {
+pub(crate) fn exactly_one<T>(arguments: &[T]) -> Result<&T, Failure> {
     match arguments {
         [one] => Ok(one),
         other => Err(Failure::new(format!("accepts 1 arg(s), received {}", other.len()))),

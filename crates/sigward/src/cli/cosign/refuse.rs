@@ -1,10 +1,11 @@
 //! Command lines that cannot be run, and the sentence each of them gets.
 use super::Failure;
 use clap::{
-    ArgMatches,
+    ArgMatches, Command,
     error::{ContextKind, ContextValue, ErrorKind},
     parser::ValueSource,
 };
+use std::error::Error as _;
 
 /// What a flag needs that this build does not have. No flag is accepted and ignored.
 const UNAVAILABLE: &[(&str, &[&str])] = &[
@@ -102,62 +103,75 @@ pub(super) fn keyless_flags(matches: &ArgMatches) -> Result<(), Failure> {
     Ok(())
 }
 
+/// `-r, --recursive` for a flag that has a letter.
+fn with_letter(tree: &Command, flag: &str) -> String {
+    let long = flag.trim_start_matches('-');
+    let own = tree.get_arguments().find(|arg| arg.get_long() == Some(long));
+    let below = tree.get_subcommands().flat_map(Command::get_arguments);
+    let mut known = own.into_iter().chain(below.filter(|arg| arg.get_long() == Some(long)));
+    match known.find_map(clap::Arg::get_short) {
+        Some(letter) => format!("-{letter}, {flag}"),
+        None => flag.to_owned(),
+    }
+}
+
 /// The peer's words for a command line that does not parse.
 ///
 /// COMPAT: cosign 3.1: `unknown flag: --x`, `requires at least 1 arg(s), only received 0`; test: words_of_a_wrong_command_line_are_the_peer_s
-pub(super) fn usage_message(error: &clap::Error) -> String {
+pub(super) fn usage_message(error: &clap::Error, tree: &Command) -> String {
     let text = |kind: ContextKind| match error.get(kind) {
         Some(ContextValue::String(value)) => value.clone(),
         Some(ContextValue::Strings(values)) => values.first().cloned().unwrap_or_default(),
         _ => String::new(),
     };
-    match error.kind() {
-        ErrorKind::UnknownArgument => {
-            let flag = text(ContextKind::InvalidArg);
-            match flag.strip_prefix('-') {
-                Some(rest) if !rest.starts_with('-') => {
-                    let letter: String = rest.chars().take(1).collect();
-                    format!("unknown shorthand flag: '{letter}' in {flag}")
-                }
-                Some(_) => format!("unknown flag: {flag}"),
-                None => format!("accepts fewer arguments: unexpected argument {flag:?}"),
-            }
+    // `--flag=<VALUE>`, `-f, --flag`: what stands before the value.
+    let flag = |kind: ContextKind| {
+        let text = text(kind);
+        text.split([' ', '=', '[']).next().unwrap_or_default().to_owned()
+    };
+    let kind = error.kind();
+    if kind == ErrorKind::UnknownArgument {
+        return unknown_argument(&text(ContextKind::InvalidArg));
+    }
+    if kind == ErrorKind::ArgumentConflict {
+        let name = |kind| flag(kind).trim_start_matches('-').to_owned();
+        let mut group = [name(ContextKind::InvalidArg), name(ContextKind::PriorArg)];
+        let typed = group.join(" ");
+        group.sort_by(|a, b| b.cmp(a));
+        return format!(
+            "if any flags in the group [{}] are set none of the others can be; [{typed}] were all set",
+            group.join(" ")
+        );
+    }
+    if kind == ErrorKind::InvalidSubcommand {
+        let command = text(ContextKind::InvalidSubcommand);
+        return format!("unknown command {command:?} for \"{}\"", tree.get_name());
+    }
+    if kind == ErrorKind::MissingRequiredArgument {
+        return "requires at least 1 arg(s), only received 0".to_owned();
+    }
+    if matches!(kind, ErrorKind::ValueValidation | ErrorKind::InvalidValue) {
+        let (flag, value) = (flag(ContextKind::InvalidArg), text(ContextKind::InvalidValue));
+        if kind == ErrorKind::InvalidValue && value.is_empty() {
+            return format!("flag needs an argument: {flag}");
         }
-        ErrorKind::ArgumentConflict => {
-            let flag = |kind| {
-                let text = text(kind);
-                let name = text.split([' ', '=', '[']).next().unwrap_or_default();
-                name.trim_start_matches('-').to_owned()
-            };
-            let mut group = [flag(ContextKind::InvalidArg), flag(ContextKind::PriorArg)];
-            let typed = group.join(" ");
-            group.sort_by(|a, b| b.cmp(a));
-            format!(
-                "if any flags in the group [{}] are set none of the others can be; [{typed}] were all set",
-                group.join(" ")
-            )
+        let cause = error.source().map(|source| format!(": {source}")).unwrap_or_default();
+        return format!(
+            "invalid argument {value:?} for {:?} flag{cause}",
+            with_letter(tree, &flag)
+        );
+    }
+    let rendered = error.to_string();
+    rendered.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned()
+}
+
+fn unknown_argument(argument: &str) -> String {
+    match argument.strip_prefix('-') {
+        Some(rest) if !rest.starts_with('-') => {
+            let letter: String = rest.chars().take(1).collect();
+            format!("unknown shorthand flag: '{letter}' in {argument}")
         }
-        ErrorKind::InvalidSubcommand => {
-            format!("unknown command {:?} for \"cosign\"", text(ContextKind::InvalidSubcommand))
-        }
-        ErrorKind::MissingRequiredArgument => {
-            "requires at least 1 arg(s), only received 0".to_owned()
-        }
-        ErrorKind::ValueValidation | ErrorKind::InvalidValue => {
-            let flag = text(ContextKind::InvalidArg);
-            let flag = flag.split([' ', '=', '[']).next().unwrap_or_default().to_owned();
-            let value = text(ContextKind::InvalidValue);
-            let cause = std::error::Error::source(error)
-                .map(|source| format!(": {source}"))
-                .unwrap_or_default();
-            format!("invalid argument {value:?} for {flag:?} flag{cause}")
-        }
-        _ => error
-            .to_string()
-            .lines()
-            .next()
-            .unwrap_or_default()
-            .trim_start_matches("error: ")
-            .to_owned(),
+        Some(_) => format!("unknown flag: {argument}"),
+        None => format!("accepts fewer arguments: unexpected argument {argument:?}"),
     }
 }

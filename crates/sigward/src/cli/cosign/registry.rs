@@ -75,8 +75,7 @@ pub(super) fn client_with(
     if let Some(workers) = workers {
         options.per_host = workers;
     }
-    options.caps.attachment =
-        max_attachment(std::env::var(MAX_ATTACHMENT_VARIABLE).ok().as_deref())?;
+    options.caps.attachment = attachment_limit()?;
     let observer: Arc<dyn Observer> =
         if output.verbose { Arc::new(Trace) } else { Arc::new(Unobserved) };
     Ok(Registry::new(options, Arc::new(NoSecrets), observer)?)
@@ -124,6 +123,14 @@ fn login(flags: &RegistryFlags, images: &[GoReference]) -> Result<Option<Login>,
     Ok(Some(Login { hosts, key }))
 }
 
+/// Bytes of the largest signature, attestation or bundle that is read (`COSIGN_MAX_ATTACHMENT_SIZE`).
+///
+/// # Errors
+/// The variable is no size.
+pub(super) fn attachment_limit() -> Result<u64, Failure> {
+    max_attachment(std::env::var(MAX_ATTACHMENT_VARIABLE).ok().as_deref())
+}
+
 /// `128MiB`, `10MB`, or a number of bytes.
 fn max_attachment(text: Option<&str>) -> Result<u64, Failure> {
     let Some(text) = text.map(str::trim).filter(|text| !text.is_empty()) else {
@@ -162,8 +169,37 @@ pub(super) fn parse(image: &str) -> Result<GoReference, Failure> {
 /// Resolves a name to its digest: the only question that carries a tag.
 ///
 /// # Errors
-/// Exit code 11 when the registry has no such tag or repository, 1 when it could not be told.
+/// The registry has no such tag or repository, or it could not be told.
 pub(super) async fn resolve(registry: &Registry, named: GoReference) -> Result<Subject, Failure> {
+    match find(registry, named).await? {
+        Ok(subject) => Ok(subject),
+        Err(Missing { url, said }) => Err(Failure::new(format!("GET {url}: {said}"))),
+    }
+}
+
+/// The same for `verify`, whose exit code tells what is missing.
+///
+/// COMPAT: cosign 3.1: exit code 11 and `image tag not found: …MANIFEST_UNKNOWN…`, for `verify` alone; test: a_missing_tag_ends_with_code_11
+///
+/// # Errors
+/// As [`resolve`].
+pub(super) async fn resolve_for_verify(
+    registry: &Registry,
+    named: GoReference,
+) -> Result<Subject, Failure> {
+    match find(registry, named).await? {
+        Ok(subject) => Ok(subject),
+        Err(Missing { url, said }) => Err(Failure {
+            message: format!("image tag not found: GET {url}: {said}"),
+            code: exit_code::IMAGE_TAG_NOT_FOUND,
+        }),
+    }
+}
+
+async fn find(
+    registry: &Registry,
+    named: GoReference,
+) -> Result<Result<Subject, Missing>, Failure> {
     let repository = named.repository();
     let digest = match (&named.digest, &named.tag) {
         (Some(digest), _) => digest.clone(),
@@ -174,12 +210,12 @@ pub(super) async fn resolve(registry: &Registry, named: GoReference) -> Result<S
             };
             match registry.resolve_tag(&tag, &Access::default()).await {
                 Ok(Some(digest)) => digest,
-                Ok(None) => return Err(not_found(&tag)),
+                Ok(None) => return Ok(Err(missing(&tag.repository, &tag.tag))),
                 Err(error) => return Err(fetch_failure(&error)),
             }
         }
     };
-    Ok(Subject { digest: DigestReference { repository, digest }, named })
+    Ok(Ok(Subject { digest: DigestReference { repository, digest }, named }))
 }
 
 /// A manifest that is not there, in the words of a registry's answer.
@@ -197,15 +233,6 @@ pub(super) fn missing(repository: &str, reference: &str) -> Missing {
     Missing {
         url: format!("https://{}/v2/{}/manifests/{reference}", location.host, location.path),
         said: format!("MANIFEST_UNKNOWN: manifest unknown; map[{kind}:{reference}]"),
-    }
-}
-
-/// COMPAT: cosign 3.1: exit code 11 and `image tag not found: …MANIFEST_UNKNOWN…`; test: a_missing_tag_ends_with_code_11
-fn not_found(tag: &TagReference) -> Failure {
-    let Missing { url, said } = missing(&tag.repository, &tag.tag);
-    Failure {
-        message: format!("image tag not found: GET {url}: {said}"),
-        code: exit_code::IMAGE_TAG_NOT_FOUND,
     }
 }
 

@@ -26,6 +26,7 @@ const SIGNATURE_ANNOTATION: &str = "dev.cosignproject.cosign/signature";
 
 /// Sign the supplied container image.
 #[derive(Args, Clone, Debug)]
+#[expect(clippy::struct_field_names, reason = "clap makes the flags of the names")]
 pub(crate) struct Sign {
     /// images, by tag or digest
     #[arg(value_name = "IMAGE", required = true)]

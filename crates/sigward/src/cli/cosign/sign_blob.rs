@@ -155,7 +155,7 @@ fn sign_one(
     if path != Path::new("-") {
         output.say(&format!("Using payload from: {}", path.display()));
     }
-    let contents = signing::read_input(path, "getting payload: ")?;
+    let contents = signing::read_blob(path, "getting payload: ")?;
     output.say("Signing artifact...");
     let signature = if it.new_bundle_format {
         let bundle = sign::sign_blob_bundle(&contents, key, Ed25519Form::Pure)?;

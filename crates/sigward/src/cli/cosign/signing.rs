@@ -16,13 +16,18 @@ use sigward_sigstore::{
     sign::{self, Attached, LegacyLayer, Manifests, Written},
 };
 use smol_str::SmolStr;
-use std::path::{Path, PathBuf};
+use std::{
+    io::Read,
+    path::{Path, PathBuf},
+};
 
 /// Most images that one `--recursive` signs, and how deep indexes may lie in each other.
 const MAX_CHILDREN: usize = 1024;
 const MAX_DEPTH: usize = 8;
 /// Longest signing config, payload, predicate or statement that is read, in bytes.
-pub(super) const MAX_DOCUMENT: u64 = 128 << 20;
+const MAX_DOCUMENT: u64 = 128 << 20;
+/// Longest file that is signed or verified, in bytes: all of it is in memory, since some keys sign all of it.
+const MAX_BLOB: u64 = 4 << 30;
 
 /// Checks that nobody else has to be told about the signature: this build knows no log and no timestamp authority.
 ///
@@ -155,38 +160,50 @@ pub(super) fn signer(reference: Option<&str>) -> Result<PrivateKey, Failure> {
     }
 }
 
-/// The bytes of a file, bounded.
+/// The bytes of a document, bounded.
 ///
 /// # Errors
 /// Go's words for what went wrong, behind `before`.
 pub(super) fn read_file(path: &Path, before: &str) -> Result<Vec<u8>, Failure> {
-    use std::io::Read as _;
-    let fail = |error: std::io::Error| {
-        Failure::new(format!("{before}open {}: {}", path.display(), keys::reason(&error)))
-    };
-    let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).map_err(fail)?;
-    file.take(MAX_DOCUMENT + 1).read_to_end(&mut bytes).map_err(fail)?;
-    within(bytes, &path.display().to_string())
+    read_up_to(MAX_DOCUMENT, path, before)
 }
 
-/// A file, or standard input for `-`.
+/// A document, or standard input for `-`.
 ///
 /// # Errors
 /// As [`read_file`].
 pub(super) fn read_input(path: &Path, before: &str) -> Result<Vec<u8>, Failure> {
-    use std::io::Read as _;
-    if path != Path::new("-") {
-        return read_file(path, before);
+    if path == Path::new("-") {
+        return bounded(std::io::stdin(), MAX_DOCUMENT, "standard input", before);
     }
-    let mut bytes = Vec::new();
-    std::io::stdin().take(MAX_DOCUMENT + 1).read_to_end(&mut bytes)?;
-    within(bytes, "standard input")
+    read_file(path, before)
 }
 
-fn within(bytes: Vec<u8>, name: &str) -> Result<Vec<u8>, Failure> {
-    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_DOCUMENT {
-        return Err(Failure::new(format!("{name} is larger than {MAX_DOCUMENT} bytes")));
+/// A file of any kind, or standard input for `-`.
+///
+/// # Errors
+/// As [`read_file`].
+pub(super) fn read_blob(path: &Path, before: &str) -> Result<Vec<u8>, Failure> {
+    if path == Path::new("-") {
+        return bounded(std::io::stdin(), MAX_BLOB, "standard input", before);
+    }
+    read_up_to(MAX_BLOB, path, before)
+}
+
+fn read_up_to(limit: u64, path: &Path, before: &str) -> Result<Vec<u8>, Failure> {
+    let name = path.display().to_string();
+    let file = std::fs::File::open(path)
+        .map_err(|error| Failure::new(format!("{before}open {name}: {}", keys::reason(&error))))?;
+    bounded(file, limit, &name, before)
+}
+
+fn bounded(from: impl Read, limit: u64, name: &str, before: &str) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    from.take(limit + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| Failure::new(format!("{before}read {name}: {}", keys::reason(&error))))?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limit {
+        return Err(Failure::new(format!("{before}{name} is larger than {limit} bytes")));
     }
     Ok(bytes)
 }

@@ -7,9 +7,11 @@ use super::{
 };
 use clap::Args;
 use sigward_oci::{
-    Access, Attachment, DigestReference, Manifest, TagReference, attached_tag, media_type,
+    Access, Attachment, Descriptor, DigestReference, Manifest, TagReference, attached_tag,
+    media_type,
 };
-use std::collections::BTreeMap;
+use sigward_remote::Registry;
+use smol_str::SmolStr;
 
 /// Display supply chain security related artifacts for an image such as signatures, SBOMs and attestations.
 #[derive(Args, Clone, Debug)]
@@ -25,6 +27,37 @@ pub(crate) struct Tree {
     pub(crate) experimental_oci11: bool,
     #[command(flatten)]
     pub(crate) registry: RegistryFlags,
+}
+
+/// Most referrers whose manifests are fetched.
+const MAX_SHOWN: usize = 100;
+/// What a bundle's manifest says about the statement in it.
+const PREDICATE_TYPE: &str = "dev.sigstore.bundle.predicateType";
+
+/// One referrer: its kind and name, and the layers that hold it.
+async fn referrer(
+    client: &Registry,
+    repository: &SmolStr,
+    entry: Descriptor,
+) -> Result<(String, Vec<String>), Failure> {
+    let name = DigestReference { repository: repository.clone(), digest: entry.digest };
+    let bytes =
+        client.manifest(&name, &Access::default()).await.map_err(|error| fetch_failure(&error))?;
+    let manifest = bytes.and_then(|bytes| match Manifest::parse(&bytes, Some(&entry.media_type)) {
+        Ok(Manifest::Image(manifest)) => Some(manifest),
+        Ok(Manifest::Index(_)) | Err(_) => None,
+    });
+    let kind = manifest
+        .as_ref()
+        .map(|manifest| {
+            let predicate_type = manifest.annotations.get(PREDICATE_TYPE).map(String::as_str);
+            predicate_type.unwrap_or(manifest.referrer_type()).to_owned()
+        })
+        .or(entry.artifact_type)
+        .unwrap_or_else(|| "unknown".to_owned());
+    let leaves =
+        manifest.iter().flat_map(|it| &it.layers).map(|layer| layer.digest.to_string()).collect();
+    Ok((format!("🔗 {kind} artifacts via OCI referrer: {name}"), leaves))
 }
 
 /// Prints both stores: attached tags with their layers, referrers by their kind.
@@ -67,20 +100,25 @@ pub(super) async fn run(output: &mut Output, it: Tree) -> Result<(), Failure> {
         }
     }
     if referrers {
-        let of = DigestReference { repository, digest: subject.digest.digest.clone() };
+        let of = DigestReference {
+            repository: repository.clone(),
+            digest: subject.digest.digest.clone(),
+        };
         let listed = client.referrers(&of, &access).await.map_err(|error| fetch_failure(&error))?;
         let index =
             listed.and_then(|bytes| match Manifest::parse(&bytes, Some(media_type::OCI_INDEX)) {
                 Ok(Manifest::Index(index)) => Some(index),
                 Ok(Manifest::Image(_)) | Err(_) => None,
             });
-        let mut kinds: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for entry in index.iter().flat_map(|index| &index.manifests) {
-            let kind = entry.artifact_type.as_deref().unwrap_or("unknown");
-            kinds.entry(kind.to_owned()).or_default().push(entry.digest.to_string());
+        let entries = index.map(|index| index.manifests).unwrap_or_default();
+        if entries.len() > MAX_SHOWN {
+            output.say(&format!(
+                "{} referrers are not shown",
+                entries.len().saturating_sub(MAX_SHOWN)
+            ));
         }
-        for (kind, leaves) in kinds {
-            branches.push((format!("🔗 {kind} artifacts via OCI referrer: {of}"), leaves));
+        for entry in entries.into_iter().take(MAX_SHOWN) {
+            branches.push(referrer(&client, &of.repository, entry).await?);
         }
     }
     output.line(&format!(

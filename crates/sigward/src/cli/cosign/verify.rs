@@ -52,7 +52,7 @@ pub(crate) struct Verify {
     #[command(flatten)]
     pub(crate) registry: RegistryFlags,
     #[command(flatten)]
-    pub(crate) certificate_verify: CertificateVerifyFlags,
+    pub(crate) certificates: CertificateVerifyFlags,
     #[command(flatten)]
     pub(crate) common: CommonVerifyFlags,
     #[command(flatten)]
@@ -83,7 +83,7 @@ pub(super) async fn run(output: &mut Output, it: Verify) -> Result<(), Failure> 
     let client = registry::client_with(output, &it.registry, &named, Some(requested.workers))?;
     let annotations = !it.annotations.is_empty();
     for image in named {
-        let subject = registry::resolve(&client, image).await?;
+        let subject = registry::resolve_for_verify(&client, image).await?;
         let payloads: Vec<serde_json::Value> = if let Some(signature) = &it.signature {
             let signature = detached::signature(signature)?;
             let payload =

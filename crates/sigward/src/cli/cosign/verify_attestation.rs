@@ -43,7 +43,7 @@ pub(crate) struct VerifyAttestation {
     #[command(flatten)]
     pub(crate) registry: RegistryFlags,
     #[command(flatten)]
-    pub(crate) certificate_verify: CertificateVerifyFlags,
+    pub(crate) certificates: CertificateVerifyFlags,
     #[command(flatten)]
     pub(crate) common: CommonVerifyFlags,
     #[command(flatten)]

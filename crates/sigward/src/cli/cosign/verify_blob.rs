@@ -43,7 +43,7 @@ pub(crate) struct VerifyBlob {
     #[arg(long, default_value = "sha256", hide = true)]
     pub(crate) signature_digest_algorithm: String,
     #[command(flatten)]
-    pub(crate) certificate_verify: CertificateVerifyFlags,
+    pub(crate) certificates: CertificateVerifyFlags,
     #[command(flatten)]
     pub(crate) common: CommonVerifyFlags,
     #[command(flatten)]
@@ -109,7 +109,7 @@ pub(super) fn run(output: &Output, it: &VerifyBlob) -> Result<(), Failure> {
         };
         match verified
             .map_err(|error| refused(error, key, bundle.is_some()))
-            .and_then(signature_only)
+            .and_then(|verified| signature_only(&verified))
         {
             Ok(()) => {
                 output.say("Verified OK");
@@ -132,7 +132,7 @@ fn read(blob: &str) -> Result<Given, Failure> {
             "{blob}: files by URL are not available in this build: fetch it first"
         )));
     }
-    Ok(Given::Bytes(signing::read_input(Path::new(blob), "")?))
+    Ok(Given::Bytes(signing::read_blob(Path::new(blob), "")?))
 }
 
 /// The old bundle has no media type.
@@ -143,7 +143,7 @@ fn is_sigstore_bundle(bytes: &[u8]) -> bool {
 
 /// COMPAT: cosign 3.1: takes any statement about the file for a signature; here an attestation is none, as for images;
 /// test: an_attestation_about_a_file_is_not_a_signature
-fn signature_only(verified: VerifiedBlob) -> Result<(), Failure> {
+fn signature_only(verified: &VerifiedBlob) -> Result<(), Failure> {
     match verified.statement() {
         Some(statement) if statement.predicate_type != COSIGN_SIGN => Err(Failure::new(format!(
             "the bundle holds an attestation of type {}, not a signature",

@@ -1,0 +1,275 @@
+//! What is said about a policy when it is loaded: every mistake in one run, each with its place.
+use crate::world::parse;
+use sigward_policy::{
+    compile::{Severity, compile_exception, compile_policy},
+    snapshot::Settings,
+};
+
+/// Everything that is said, as `error path: message (help)`.
+fn said(document: &str) -> Vec<String> {
+    let settings = Settings { insecure_ignore_tlog_for_keys: true, ..Settings::default() };
+    let compiled = compile_policy(&parse(document), &settings);
+    let has_error = compiled.diagnostics.iter().any(|d| d.severity == Severity::Error);
+    assert_eq!(compiled.value.is_none(), has_error, "a value exactly when nothing is wrong");
+    compiled
+        .diagnostics
+        .into_iter()
+        .map(|d| {
+            let severity = if d.severity == Severity::Error { "error" } else { "warning" };
+            let help = d.help.map(|h| format!(" ({h})")).unwrap_or_default();
+            format!("{severity} {}: {}{help}", d.path, d.message)
+        })
+        .collect()
+}
+
+fn policy(spec: &str, rule: &str) -> String {
+    format!(
+        r#"{{"apiVersion":"kyverno.io/v1","kind":"ClusterPolicy","metadata":{{"name":"p"}},"spec":{{{spec}"rules":[{{"name":"r",{rule}}}]}}}}"#
+    )
+}
+
+const MATCH: &str = r#""match":{"any":[{"resources":{"kinds":["Pod"]}}]}"#;
+const PIN: &str =
+    r#""verifyImages":[{"imageReferences":["x"],"required":false,"mutateDigest":false}]"#;
+
+fn check(document: &str, expected: &str) {
+    let said = said(document);
+    assert!(said.iter().any(|line| line.contains(expected)), "`{expected}` is not in {said:#?}");
+}
+
+#[test]
+fn an_unknown_field_is_named_with_the_nearest_known() {
+    check(
+        &policy(r#""validationFailureActions":"Enforce","#, &format!("{MATCH},{PIN}")),
+        "warning spec.validationFailureActions: unknown field (did you mean `validationFailureAction`?)",
+    );
+    check(
+        &policy(
+            "",
+            &format!(r#"{MATCH},"verifyImages":[{{"imageReferences":["x"],"atestors":[]}}]"#),
+        ),
+        "error spec.rules[0].verifyImages[0].atestors: unknown field (did you mean `attestors`?)",
+    );
+}
+
+#[test]
+fn deprecated_spellings_are_warned_about() {
+    let document = policy(
+        r#""validationFailureAction":"enforce","failurePolicy":"Fail","webhookTimeoutSeconds":10,"schemaValidation":false,"#,
+        r#""match":{"resources":{"kinds":["Pod"],"name":"x"}},"verifyImages":[{"image":"x","key":"k8s://a/b","attestations":[{"predicateType":"t"}]}]"#,
+    );
+    for expected in [
+        "warning spec.validationFailureAction: `enforce` is deprecated (use `Enforce`)",
+        "warning spec.failurePolicy: failurePolicy is deprecated",
+        "warning spec.webhookTimeoutSeconds: webhookTimeoutSeconds is deprecated",
+        "warning spec.schemaValidation: schemaValidation has no effect",
+        "warning spec.rules[0].match.resources.name: `name` is deprecated",
+        "warning spec.rules[0].verifyImages[0].image: image is deprecated",
+        "warning spec.rules[0].verifyImages[0].key: key is deprecated",
+        "warning spec.rules[0].verifyImages[0].attestations[0].predicateType: predicateType is deprecated",
+    ] {
+        check(&document, expected);
+    }
+}
+
+#[test]
+fn match_and_exclude_must_make_sense() {
+    let with = |rule: &str| policy(r#""background":false,"#, &format!("{rule},{PIN}"));
+    let resources = r#"{"resources":{"kinds":["Pod"]}}"#;
+    check(
+        &with(&format!(r#""match":{{"any":[{resources}],"all":[{resources}]}}"#)),
+        "may not have any and all together",
+    );
+    check(
+        &with(r#""match":{"any":[{"resources":{"names":["x"]}}]}"#),
+        "at least one element must be specified in a kind block",
+    );
+    check(
+        &with(r#""match":{"any":[{"resources":{"kinds":["*"]}}]}"#),
+        "wildcard kind `*` is not allowed in verifyImages rules",
+    );
+    check(
+        &with(r#""match":{"any":[{"resources":{"kinds":["Pod"],"selector":{}}}]}"#),
+        "the requirements are not specified in selector",
+    );
+    check(
+        &with(r#""match":{"any":[{"resources":{"kinds":["Pod"],"names":["{{ x }}"]}}]}"#),
+        "variables are forbidden here",
+    );
+    check(
+        &with(&format!(r#"{MATCH},"exclude":{{"any":[{resources}]}}"#)),
+        "rule is matching an empty set",
+    );
+    check(
+        &with(
+            r#""match":{"any":[{"resources":{"kinds":["Pod"]},"subjects":[{"kind":"Robot","name":"x"}]}]}"#,
+        ),
+        "unknown kind of subject `Robot`",
+    );
+    check(
+        &with(
+            r#""match":{"any":[{"resources":{"kinds":["Pod"]},"subjects":[{"kind":"ServiceAccount","name":"x"}]}]}"#,
+        ),
+        "a service account needs a `namespace`",
+    );
+    check(
+        &policy(
+            "",
+            &format!(
+                r#""match":{{"any":[{{"resources":{{"kinds":["Pod"]}},"roles":["a:b"]}}]}},{PIN}"#
+            ),
+        ),
+        "not available in background mode",
+    );
+}
+
+#[test]
+fn names_that_mean_nothing_are_found_when_the_policy_is_loaded() {
+    let with = |key: &str, spec: &str| {
+        policy(
+            spec,
+            &format!(
+                r#"{MATCH},"preconditions":{{"all":[{{"key":"{{{{ {key} }}}}","operator":"Equals","value":"x"}}]}},{PIN}"#
+            ),
+        )
+    };
+    check(&with("nothing.here", ""), "nothing is called `nothing` here (declare it in `context`)");
+    check(&with("element.name", ""), "only available inside a foreach");
+    check(&with("request.userInfo.username", ""), "is not available in background mode");
+    check(&with("a..b", ""), "invalid variable `a..b`");
+    assert_eq!(
+        said(&with("request.userInfo.username", r#""background":false,"#)),
+        [] as [String; 0]
+    );
+    assert_eq!(said(&with("images.containers.*.tag | [0]", "")), [] as [String; 0]);
+}
+
+#[test]
+fn context_entries_need_one_source_and_a_free_name() {
+    let with = |entry: &str| policy("", &format!(r#"{MATCH},"context":[{entry}],{PIN}"#));
+    check(&with(r#"{"name":"request","variable":{"value":1}}"#), "entry name `request` is invalid");
+    check(
+        &with(r#"{"name":"a","variable":{"value":1},"configMap":{"name":"b","namespace":"c"}}"#),
+        "exactly one of configMap",
+    );
+    check(
+        &with(r#"{"name":"a","configMap":{"name":"b"}}"#),
+        "a namespace is required for configMap",
+    );
+    check(
+        &with(r#"{"name":"a","apiCall":{"service":{"url":"https://x"}}}"#),
+        "a call to a service is not supported in this build",
+    );
+    check(
+        &with(r#"{"name":"a","globalReference":{"name":"x"}}"#),
+        "the global context is not supported in this build",
+    );
+    check(
+        &with(r#"{"name":"a","variable":{"value":1,"default":2}}"#),
+        "only when jmesPath is defined",
+    );
+    check(&with(r#"{"name":"a","variable":{"jmesPath":"a["}}"#), "failed to parse JMESPath");
+}
+
+#[test]
+fn other_rules_are_refused_by_name_until_they_are_there() {
+    for (body, what) in [
+        (
+            r#""validate":{"message":"m","pattern":{}}"#,
+            "a validate rule is not supported in this build",
+        ),
+        (r#""generate":{"kind":"ConfigMap"}"#, "a generate rule is not supported in this build"),
+        (
+            r#""mutate":{"patchStrategicMerge":{}}"#,
+            "mutate.patchStrategicMerge is not supported in this build",
+        ),
+        (r#""mutate":{"foreach":[{"list":"x"}]}"#, "mutate.foreach is not supported in this build"),
+    ] {
+        check(&policy("", &format!("{MATCH},{body}")), what);
+    }
+    check(&policy("", MATCH), "exactly one of mutate, validate, generate and verifyImages");
+}
+
+#[test]
+fn a_json_patch_is_checked_operation_by_operation() {
+    let with = |patch: &str| {
+        let text = serde_json::to_string(patch).unwrap();
+        policy("", &format!(r#"{MATCH},"mutate":{{"patchesJson6902":{text}}}"#))
+    };
+    check(&with("- op: replace\n  path: spec\n  value: 1"), "`path` must begin with `/`");
+    check(
+        &with("- op: add\n  path: \"/{{ x }}\"\n  value: 1"),
+        "variables are forbidden in `path`",
+    );
+    check(&with("- op: add\n  path: /a"), "value");
+    check(&with("- op: shuffle\n  path: /a"), "shuffle");
+    check(&with("{ not yaml"), "not a list of operations");
+}
+
+#[test]
+fn the_spec_as_a_whole_must_make_sense() {
+    let body = format!("{MATCH},{PIN}");
+    check(&policy(r#""webhookTimeoutSeconds":31,"#, &body), "between 1 and 30 seconds");
+    check(
+        &policy(
+            r#""failurePolicy":"Fail","webhookConfiguration":{"failurePolicy":"Ignore"},"#,
+            &body,
+        ),
+        "cannot both be set",
+    );
+    check(&policy(r#""admission":false,"#, &body), "admission can only be false");
+    check(&policy(r#""generateExistingOnPolicyUpdate":false,"#, &body), "no longer supported");
+    check(
+        &policy(
+            r#""validationFailureActionOverrides":[{"action":"Audit","namespaces":["a*"]},{"action":"Enforce","namespaces":["ab"]}],"#,
+            &body,
+        ),
+        "conflicting namespaces",
+    );
+    let long =
+        policy("", &body).replace(r#""name":"r""#, &format!(r#""name":"{}""#, "r".repeat(64)));
+    assert!(
+        said(&long).iter().any(|l| l.starts_with("error spec.rules[0].name")),
+        "{:?}",
+        said(&long)
+    );
+}
+
+#[test]
+fn all_mistakes_are_told_in_one_run() {
+    let document = policy(
+        r#""webhookTimeoutSeconds":99,"#,
+        r#""match":{"any":[{"resources":{"names":["x"]}}]},"context":[{"name":"request","variable":{"value":1}}],"verifyImages":[{"imageReferences":[],"required":false}]"#,
+    );
+    let errors = said(&document).into_iter().filter(|l| l.starts_with("error")).count();
+    assert!(errors >= 4, "{:#?}", said(&document));
+}
+
+#[test]
+fn an_exception_where_exceptions_are_off_is_admitted_with_upstreams_warning() {
+    let exception = r#"{"apiVersion":"kyverno.io/v2","kind":"PolicyException","metadata":{"name":"e","namespace":"n"},
+        "spec":{"match":{"any":[{"resources":{"kinds":["Pod"]}}]},"exceptions":[{"policyName":"p","ruleNames":["*"]}]}}"#;
+    let compiled = compile_exception(&parse(exception), &Settings::default());
+    assert!(compiled.value.is_some());
+    assert_eq!(
+        compiled.diagnostics[0].message,
+        "PolicyException resources would not be processed until it is enabled."
+    );
+    let typo = exception.replace("kinds", "kindz");
+    let compiled = compile_exception(&parse(&typo), &Settings::default());
+    assert!(compiled.value.is_none(), "what is passed over makes an exception wider");
+}
+
+#[test]
+fn garbage_is_refused_and_never_panics() {
+    for document in [
+        "null",
+        "[]",
+        "1",
+        "{}",
+        r#"{"kind":"ClusterPolicy"}"#,
+        r#"{"apiVersion":"kyverno.io/v1","kind":"ClusterPolicy","spec":[]}"#,
+    ] {
+        assert!(said(document).iter().any(|line| line.starts_with("error")), "{document}");
+    }
+}
