@@ -11,8 +11,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::workspace;
 
@@ -24,17 +25,27 @@ const STEP: Duration = Duration::from_millis(25);
 /// The servers that stop with us, by process id.
 static STARTED: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
 
-/// From now on an interrupt, a hang-up or a request to end stops the servers that were started, and then us. To be called
-/// before the first thread is.
+/// From now on an interrupt, a hang-up or a request to end stops the servers that were started, and then us.
 pub fn stop_services_on_signals() -> Result<()> {
-    let mut ending = SigSet::empty();
-    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
-        ending.add(signal);
-    }
-    // Blocked everywhere, so that the one thread that waits gets them; the standard library unblocks them in children.
-    ending.thread_block().context("cannot block signals")?;
+    // Handlers, not a blocked mask: a child inherits the mask and would never hear that it should end.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let (mut interrupt, mut terminate, mut hangup) = {
+        let _entered = runtime.enter();
+        (
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::hangup())?,
+        )
+    };
     thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        if ending.wait().is_ok() {
+        let asked = runtime.block_on(async {
+            tokio::select! {
+                asked = interrupt.recv() => asked,
+                asked = terminate.recv() => asked,
+                asked = hangup.recv() => asked,
+            }
+        });
+        if asked.is_some() {
             let started = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
             // An API server without its etcd never ends by itself: after a moment nobody is asked any more.
             for signal in [Signal::SIGTERM, Signal::SIGKILL] {
@@ -275,6 +286,22 @@ mod tests {
         let mut service = Service::start("quitter", &mut command, logs.path()).unwrap();
         let error = service.wait_until(Duration::from_secs(10), || false).unwrap_err().to_string();
         assert!(error.contains("exit status: 3") && error.contains("no licence"), "{error}");
+    }
+
+    #[test]
+    fn a_service_hears_that_it_should_end_while_signals_are_handled_here() {
+        stop_services_on_signals().unwrap();
+        let logs = tempfile::tempdir().unwrap();
+        let mut command = Command::new("sh");
+        command.args(["-c", "trap 'exit 0' TERM; echo up; while :; do sleep 0.05; done"]);
+        let mut service = Service::start("listener", &mut command, logs.path()).unwrap();
+        let log = service.log().to_owned();
+        service
+            .wait_until(Duration::from_secs(10), || {
+                fs::read_to_string(&log).unwrap().contains("up")
+            })
+            .unwrap();
+        assert!(service.stop().unwrap(), "it was killed");
     }
 
     #[test]

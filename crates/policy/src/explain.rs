@@ -42,7 +42,7 @@ fn explain(image: &ImageOutcome) -> Vec<String> {
     let outcome = match status {
         ImageStatus::Verified | ImageStatus::NotVerified => return Vec::new(),
         ImageStatus::Refuted => "refuted".to_owned(),
-        ImageStatus::Undetermined(cause) => format!("could not be determined ({})", cause.kind),
+        ImageStatus::Undetermined(cause) => format!("undetermined ({})", cause.kind),
     };
     let stands_for = digest.as_ref().map(|digest| format!(" → {digest}")).unwrap_or_default();
     let mut lines = vec![format!("image {name}{stands_for}: {outcome}")];
@@ -87,6 +87,17 @@ mod tests {
                 "next: cosign sign r.io/a".to_owned(),
             ]
         );
+    }
+
+    #[test]
+    fn an_image_that_could_not_be_told_says_so_with_the_cause_and_never_refuted() {
+        let cause = crate::fact::Cause {
+            kind: crate::fact::CauseKind::Denied,
+            place: "r.io".into(),
+            said: None,
+        };
+        let lines = explain(&image(ImageStatus::Undetermined(cause)));
+        assert!(lines[0].ends_with(": undetermined (denied)"), "{lines:?}");
     }
 
     #[test]
