@@ -1,6 +1,6 @@
 //! HTTPS in, AdmissionReview out.
 //!
-//! A connection is accepted in [`listen`], guarded by permits and size limits in [`guard`], read by [`review`]
+//! A connection is accepted in [`listen`], guarded by permits and size limits in `guard`, read by [`review`]
 //! into a [`sigward_policy::request::Request`], decided in [`admit`] before the API server stops waiting, and
 //! answered. There is no rule of what is allowed here: the engine decides, this crate carries.
 
