@@ -248,3 +248,19 @@ fn the_output_of_verify_attestation_is_one_envelope_a_line_whatever_was_asked_fo
     }
     stage.verify_attestation(&image, &["-o", "yaml"]).fails(1, "invalid output format");
 }
+
+#[test]
+fn prints_the_envelope_of_a_bundle_in_go_s_order() {
+    let stage = Stage::new();
+    let image = stage.image("v1");
+    stage.attest(&image, &[]).ok();
+    let line = stage.verify_attestation(&image, &[]).ok().out;
+    let envelope: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(
+        line,
+        format!(
+            "{{\"payload\":{},\"payloadType\":\"application/vnd.in-toto+json\",\"signatures\":[{{\"sig\":{}}}]}}\n",
+            envelope["payload"], envelope["signatures"][0]["sig"]
+        )
+    );
+}

@@ -11,7 +11,7 @@ use sigward_sigstore::{
     requirement::Shows,
     verified::{Signed, Store},
 };
-use std::path::PathBuf;
+use std::{fmt::Write as _, path::PathBuf};
 
 /// Verify a signature on the supplied container image.
 #[derive(Args, Clone, Debug)]
@@ -102,10 +102,10 @@ pub(super) async fn run(output: &mut Output, it: Verify) -> Result<(), Failure> 
         };
         if it.output == "text" {
             for payload in payloads {
-                output.line(&payload.to_string())?;
+                output.line(&go_json(&payload))?;
             }
         } else {
-            output.line(&format!("\n{}", serde_json::Value::Array(payloads)))?;
+            output.line(&format!("\n{}", go_json(&serde_json::Value::Array(payloads))))?;
         }
     }
     Ok(())
@@ -136,4 +136,34 @@ fn payload(subject: &Subject, signed: &Signed) -> serde_json::Value {
             "optional": optional,
         })
     })
+}
+
+/// COMPAT: cosign 3.1: Go's encoder escapes what HTML could misread, and scripts compare the text; test: prints_json_as_go_does
+fn go_json(value: &serde_json::Value) -> String {
+    let plain = value.to_string();
+    let mut escaped = String::with_capacity(plain.len());
+    for character in plain.chars() {
+        // Outside of strings none of these can stand.
+        match character {
+            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
+                // Writing to a String cannot fail.
+                let _written = write!(escaped, "\\u{:04x}", u32::from(character));
+            }
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prints_json_as_go_does() {
+        let value = serde_json::json!({ "a": "<b>&\u{2028}\u{2029}\"é", "<": 1 });
+        let printed = go_json(&value);
+        assert_eq!(printed, r#"{"\u003c":1,"a":"\u003cb\u003e\u0026\u2028\u2029\"é"}"#);
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&printed).unwrap(), value);
+    }
 }

@@ -6,8 +6,15 @@ use super::{
     pflag::go_bool,
     registry,
 };
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clap::Args;
-use sigward_sigstore::{requirement::Shows, sign::PredicateType};
+use serde_json::{Map, Value};
+use sigward_sigstore::{
+    dsse::Envelope,
+    requirement::Shows,
+    sign::PredicateType,
+    verified::{Signed, Store},
+};
 use std::path::PathBuf;
 
 /// Verify an attestation on the supplied container image.
@@ -75,9 +82,39 @@ pub(super) async fn run(output: &mut Output, it: VerifyAttestation) -> Result<()
         let verified = evidence::prove(&client, &subject, &requirement).await?;
         evidence::header(output, &subject, Checks::of(&verified, false));
         for signed in verified.iter().flat_map(|one| one.signed()) {
-            output.bytes(signed.bytes())?;
+            output.bytes(&envelope(signed))?;
             output.line("")?;
         }
     }
     Ok(())
+}
+
+/// The envelope as cosign prints it: the stored bytes of an attached tag, Go's order of fields for one from a bundle.
+///
+/// COMPAT: cosign 3.1: `payload`, `payloadType`, `signatures`, and no key id that is empty; test: prints_the_envelope_of_a_bundle_in_go_s_order
+fn envelope(signed: &Signed) -> Vec<u8> {
+    let parsed = match signed.store() {
+        Store::Bundle => Envelope::parse(signed.bytes()).ok(),
+        Store::Legacy => None,
+    };
+    let Some(envelope) = parsed else { return signed.bytes().to_vec() };
+    let signatures: Vec<Value> = envelope
+        .signatures
+        .iter()
+        .map(|one| {
+            let mut fields = Map::new();
+            if !one.key_id.is_empty() {
+                fields.insert("keyid".to_owned(), one.key_id.clone().into());
+            }
+            fields.insert("sig".to_owned(), STANDARD.encode(&one.signature).into());
+            Value::Object(fields)
+        })
+        .collect();
+    format!(
+        r#"{{"payload":"{}","payloadType":{},"signatures":{}}}"#,
+        STANDARD.encode(&envelope.payload),
+        Value::from(envelope.payload_type),
+        Value::Array(signatures)
+    )
+    .into_bytes()
 }
