@@ -8,6 +8,7 @@ pub(crate) mod registry;
 mod sanity;
 pub(crate) mod scratch;
 mod stage;
+mod standalone;
 pub(crate) mod tools;
 mod wire;
 pub(crate) mod world;
@@ -120,6 +121,7 @@ fn cases() -> Vec<Case> {
     let mut cases = sanity::cases();
     cases.extend(interop::cases());
     cases.extend(quickstart::cases());
+    cases.extend(standalone::cases());
     cases.extend(articles::cases());
     cases.extend(admission::cases());
     cases
