@@ -11,6 +11,7 @@ mod stage;
 mod standalone;
 pub(crate) mod tools;
 mod wire;
+mod workloads;
 pub(crate) mod world;
 
 use std::collections::VecDeque;
@@ -124,6 +125,7 @@ fn cases() -> Vec<Case> {
     cases.extend(standalone::cases());
     cases.extend(articles::cases());
     cases.extend(admission::cases());
+    cases.extend(workloads::cases());
     cases
 }
 
