@@ -8,8 +8,10 @@ pub(crate) mod registry;
 mod sanity;
 pub(crate) mod scratch;
 mod stage;
+mod standalone;
 pub(crate) mod tools;
 mod wire;
+mod workloads;
 pub(crate) mod world;
 
 use std::collections::VecDeque;
@@ -120,8 +122,10 @@ fn cases() -> Vec<Case> {
     let mut cases = sanity::cases();
     cases.extend(interop::cases());
     cases.extend(quickstart::cases());
+    cases.extend(standalone::cases());
     cases.extend(articles::cases());
     cases.extend(admission::cases());
+    cases.extend(workloads::cases());
     cases
 }
 

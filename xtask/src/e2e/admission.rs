@@ -81,12 +81,12 @@ pub(super) fn cases() -> Vec<Case> {
     ]
 }
 
-fn keys(world: &World, scratch: &Scratch, name: &str) -> Result<Keys> {
+pub(super) fn keys(world: &World, scratch: &Scratch, name: &str) -> Result<Keys> {
     tools::make_keys(world, scratch, Tool::Cosign3, Algorithm::P256, name)
 }
 
 /// A policy that wants images like `reference` signed by all of the given attestor entries.
-fn policy(name: &str, reference: &str, entries: &Value) -> String {
+pub(super) fn policy(name: &str, reference: &str, entries: &Value) -> String {
     json!({
         "apiVersion": "kyverno.io/v1",
         "kind": "ClusterPolicy",
@@ -108,7 +108,7 @@ fn policy(name: &str, reference: &str, entries: &Value) -> String {
     .to_string()
 }
 
-fn inline(keys: &Keys) -> Result<Value> {
+pub(super) fn inline(keys: &Keys) -> Result<Value> {
     Ok(json!({ "keys": { "publicKeys": keys.pem()? } }))
 }
 
@@ -174,6 +174,10 @@ fn a_private_registry_needs_the_pods_pull_secret(world: &World, scratch: &Scratc
         let ran = stage.kubectl_words(scratch, &["run", "member", &image_flag, overrides]);
         stage.kubectl(scratch, "delete secret regcred")?.succeeded()?;
         ran?.succeeded()?;
+        let pod = stage.get(scratch, "pod member")?;
+        let admitted =
+            pod.pointer("/spec/containers/0/image").and_then(Value::as_str).unwrap_or_default();
+        ensure!(admitted.ends_with(&image.digest), "the Pod runs {admitted}");
         Ok(())
     })
 }
@@ -425,7 +429,7 @@ fn a_restart_serves_the_same_policies(world: &World, scratch: &Scratch) -> Resul
         stage.load(scratch, "again", &policy)?;
         stage.admits(scratch, "before", &signed)?;
         stage.restart()?;
-        stage.wait_until_ready(scratch, "again")?;
+        stage.wait_until_ready(scratch, "clusterpolicy again")?;
         stage.admits(scratch, "after", &signed)?;
         stage.refuses(scratch, "unsigned", &unsigned.by_tag(), &["no signatures found"])?;
         Ok(())

@@ -148,6 +148,11 @@ impl Stage {
             scratch,
             &format!("delete secret --namespace {HOME} --selector e2e=true --ignore-not-found"),
         )?;
+        self.wait_until_clear(scratch)
+    }
+
+    /// Waits until the API server calls us for no resource.
+    pub(super) fn wait_until_clear(&self, scratch: &Scratch) -> Result<()> {
         process::wait_for("the webhooks to let go of resources", SOON, || {
             Ok(self.mutating_rules(scratch)? == 0)
         })
@@ -168,18 +173,29 @@ impl Stage {
         Ok(found.pointer("/webhooks").and_then(Value::as_array).map_or(0, Vec::len))
     }
 
-    /// Loads a policy (YAML or JSON) and waits until it is ready and the API server calls us for it.
+    /// Loads a ClusterPolicy (YAML or JSON) and waits until it is ready and the API server calls us for it.
     pub(super) fn load(&self, scratch: &Scratch, name: &str, policy: &str) -> Result<()> {
+        self.load_as(scratch, &format!("clusterpolicy {name}"), name, policy)
+    }
+
+    /// The same for any kind of policy: `what` is how `kubectl get` finds it.
+    pub(super) fn load_as(
+        &self,
+        scratch: &Scratch,
+        what: &str,
+        name: &str,
+        policy: &str,
+    ) -> Result<()> {
         let file = scratch.write(&format!("{name}.policy"), policy)?;
         self.kubectl_words(scratch, &["apply", "--filename", &file.display().to_string()])?
             .succeeded()?;
-        self.wait_until_ready(scratch, name)
+        self.wait_until_ready(scratch, what)
     }
 
-    /// Waits until a ClusterPolicy is ready and the API server calls us for it.
-    pub(super) fn wait_until_ready(&self, scratch: &Scratch, name: &str) -> Result<()> {
-        process::wait_for(&format!("the policy {name} to be ready"), SOON, || {
-            let policy = self.get(scratch, &format!("clusterpolicy {name}"))?;
+    /// Waits until a policy is ready and the API server calls us for it; `what` is how `kubectl get` finds it.
+    pub(super) fn wait_until_ready(&self, scratch: &Scratch, what: &str) -> Result<()> {
+        process::wait_for(&format!("the {what} to be ready"), SOON, || {
+            let policy = self.get(scratch, what)?;
             let conditions = policy.pointer("/status/conditions").and_then(Value::as_array);
             let ready = conditions.into_iter().flatten().any(|condition| {
                 condition.get("type").and_then(Value::as_str) == Some("Ready")
