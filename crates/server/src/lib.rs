@@ -7,6 +7,7 @@
 pub mod admit;
 mod guard;
 pub mod listen;
+mod log;
 pub mod metrics;
 mod metrics_page;
 mod policy_review;

@@ -3,7 +3,7 @@ use crate::{
     Options, Parts,
     admit::{Deadline, decide},
     guard::{Refused, read_json_body, timeout_of},
-    policy_review,
+    log, policy_review,
     respond::{self, Reply},
     review::{self, Answer},
 };
@@ -155,6 +155,7 @@ async fn resource(
     service.parts.metrics.decisions.dec();
     let reply = reply(&request.uid, &Answer::from(&decision));
     service.parts.metrics.decided(&request, &decision, started.elapsed());
+    log::decided(&request, &decision);
     service.parts.audience.decided(&request, &Arc::new(decision));
     reply
 }
