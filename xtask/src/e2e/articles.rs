@@ -506,6 +506,9 @@ fn howto_troubleshooting_commands_show_events_reports_and_keys(
         stage.load(scratch, "verify-with-secret-key", &policy)?;
         stage.admits(scratch, "signed", &signed)?;
         stage.refuses(scratch, "unsigned", &unsigned.by_tag(), &["verify-images"])?;
+        // What `kubectl logs` shows of a Pod.
+        let reason = format!("failed to verify image {}", unsigned.by_tag());
+        ensure!(stage.said().contains(&reason), "the process log does not say \"{reason}\"");
         process::wait_for("an event about image verification", SOON, || {
             let events =
                 stage.kubectl(scratch, "get events --sort-by=.lastTimestamp")?.succeeded()?;
