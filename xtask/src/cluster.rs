@@ -28,6 +28,8 @@ pub struct Cluster {
     server: String,
     authority: String,
     kubectl: PathBuf,
+    /// How the API server is started, to start it again.
+    apiserver: Command,
     /// In the order in which they stop.
     services: Vec<Service>,
 }
@@ -96,25 +98,20 @@ impl Cluster {
             }),
         )?;
         let kubectl = peers.program("kubectl")?;
-        let mut apiserver = Service::start(
-            "kube-apiserver",
-            Command::new(peers.program("kube-apiserver")?)
-                .args([
-                    format!("--etcd-servers={client_url}"),
-                    "--bind-address=127.0.0.1".to_owned(),
-                ])
-                .args([format!("--secure-port={secure}")])
-                .arg(flag("--tls-cert-file", &serving.certificate))
-                .arg(flag("--tls-private-key-file", &serving.key))
-                .arg(flag("--client-ca-file", &ca))
-                .arg(flag("--service-account-key-file", &accounts.certificate))
-                .arg(flag("--service-account-signing-key-file", &accounts.key))
-                .arg("--service-account-issuer=https://kubernetes.default.svc")
-                .args(["--service-cluster-ip-range=10.0.0.0/24", "--authorization-mode=RBAC"])
-                .args(["--disable-admission-plugins=ServiceAccount", "--allow-privileged=true"])
-                .arg(format!("--cert-dir={}", folder.display())),
-            &folder,
-        )?;
+        let mut command = Command::new(peers.program("kube-apiserver")?);
+        command
+            .args([format!("--etcd-servers={client_url}"), "--bind-address=127.0.0.1".to_owned()])
+            .args([format!("--secure-port={secure}")])
+            .arg(flag("--tls-cert-file", &serving.certificate))
+            .arg(flag("--tls-private-key-file", &serving.key))
+            .arg(flag("--client-ca-file", &ca))
+            .arg(flag("--service-account-key-file", &accounts.certificate))
+            .arg(flag("--service-account-signing-key-file", &accounts.key))
+            .arg("--service-account-issuer=https://kubernetes.default.svc")
+            .args(["--service-cluster-ip-range=10.0.0.0/24", "--authorization-mode=RBAC"])
+            .args(["--disable-admission-plugins=ServiceAccount", "--allow-privileged=true"])
+            .arg(format!("--cert-dir={}", folder.display()));
+        let mut apiserver = Service::start("kube-apiserver", &mut command, &folder)?;
         apiserver.wait_until(LIMIT, || ready("/readyz".to_owned(), &kubectl, &kubeconfig))?;
 
         let mut controllers = Service::start(
@@ -141,6 +138,7 @@ impl Cluster {
             server,
             authority: authority.certificate_pem(),
             kubectl,
+            apiserver: command,
             services: vec![controllers, apiserver, etcd],
         })
     }
@@ -192,6 +190,23 @@ impl Cluster {
         let server = self.services.iter_mut().find(|service| service.name() == "kube-apiserver");
         server.context("the cluster has no API server")?.stop()?;
         Ok(())
+    }
+
+    /// Starts the API server again, after [`Self::stop_api_server`].
+    pub fn start_api_server(&mut self) -> Result<()> {
+        let started = Service::start("kube-apiserver", &mut self.apiserver, &self.folder)?;
+        let place = self.services.iter_mut().find(|service| service.name() == "kube-apiserver");
+        let service = place.context("the cluster has no API server")?;
+        *service = started;
+        let (kubectl, config) = (self.kubectl.clone(), self.folder.join("admin.kubeconfig"));
+        service.wait_until(LIMIT, || {
+            quiet(
+                Command::new(&kubectl)
+                    .arg("--kubeconfig")
+                    .arg(&config)
+                    .args(["get", "--raw", "/readyz"]),
+            )
+        })
     }
 
     /// Lets everything run on, to be stopped by [`down`].

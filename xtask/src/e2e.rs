@@ -2,6 +2,7 @@
 
 mod admission;
 mod articles;
+mod faults;
 mod interop;
 mod quickstart;
 pub(crate) mod registry;
@@ -126,6 +127,7 @@ fn cases() -> Vec<Case> {
     cases.extend(articles::cases());
     cases.extend(admission::cases());
     cases.extend(workloads::cases());
+    cases.extend(faults::cases());
     cases
 }
 

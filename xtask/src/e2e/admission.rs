@@ -456,7 +456,7 @@ fn uninstalling_removes_the_webhooks(world: &World, scratch: &Scratch) -> Result
 
 /// Our webhook as the API server sees it, called directly.
 #[derive(Debug)]
-struct Webhook {
+pub(super) struct Webhook {
     host: String,
     path: String,
     authority: String,
@@ -464,7 +464,7 @@ struct Webhook {
 
 impl Webhook {
     /// The first webhook that the API server calls for resources, mutating side.
-    fn find(stage: &Stage, scratch: &Scratch) -> Result<Self> {
+    pub(super) fn find(stage: &Stage, scratch: &Scratch) -> Result<Self> {
         let found = stage.get(scratch, &format!("mutatingwebhookconfiguration {MUTATING}"))?;
         let text = |path: &str| {
             found.pointer(path).and_then(Value::as_str).with_context(|| format!("no {path}"))
@@ -483,8 +483,15 @@ impl Webhook {
         })
     }
 
+    /// Status and text of the readiness probe.
+    pub(super) fn readiness(&self) -> Result<(u16, String)> {
+        let path = "/health/readiness";
+        let answer = wire::send_tls(&self.host, &self.authority, "GET", path, &[], b"")?;
+        Ok((answer.status, String::from_utf8_lossy(&answer.body).into_owned()))
+    }
+
     /// Whether a Pod with this image is admitted.
-    fn admit(&self, image: &Image, number: usize) -> Result<bool> {
+    pub(super) fn admit(&self, image: &Image, number: usize) -> Result<bool> {
         let uid = format!("00000000-0000-4000-8000-{number:012}");
         let review = json!({
             "apiVersion": "admission.k8s.io/v1",

@@ -557,7 +557,7 @@ mod tests {
             println!("skipped: the articles are not beside this clone");
             return;
         }
-        for name in [
+        let names = [
             "verify-image-signatures",
             "verify-with-secret-key",
             "verify-all-registries",
@@ -566,8 +566,11 @@ mod tests {
             "verify-keyless",
             "conditional-verification",
             "optimized-verification",
-        ] {
+        ];
+        for name in names {
             assert!(printed(name).unwrap().contains("kind: ClusterPolicy"), "{name}");
         }
+        let text = article("how-to-verify-images.txt").unwrap();
+        assert_eq!(fenced(&text, "yaml").count(), names.len(), "a document has no case");
     }
 }

@@ -80,8 +80,27 @@ impl Stage {
     /// Stops our process with a signal and starts it again.
     pub(super) fn restart(&mut self) -> Result<()> {
         self.sigward.stop()?;
-        self.sigward = serve(&self.program, &self.kubeconfig, self.cluster.folder(), self.metrics)?;
+        self.start_process()?;
         self.wait_until_registered()
+    }
+
+    /// Starts our process after it was stopped, and waits for nothing.
+    pub(super) fn start_process(&mut self) -> Result<()> {
+        self.sigward = serve(&self.program, &self.kubeconfig, self.cluster.folder(), self.metrics)?;
+        Ok(())
+    }
+
+    /// Whether our process runs.
+    pub(super) fn is_running(&mut self) -> bool {
+        self.sigward.is_running()
+    }
+
+    pub(super) fn stop_api_server(&mut self) -> Result<()> {
+        self.cluster.stop_api_server()
+    }
+
+    pub(super) fn start_api_server(&mut self) -> Result<()> {
+        self.cluster.start_api_server()
     }
 
     /// Asks our process to end and gives whether it did so by itself, with success.
@@ -89,7 +108,8 @@ impl Stage {
         self.sigward.stop()
     }
 
-    fn wait_until_registered(&mut self) -> Result<()> {
+    /// Waits until our process has told the API server of itself.
+    pub(super) fn wait_until_registered(&mut self) -> Result<()> {
         let kubectl = || {
             let mut command = self.cluster.kubectl();
             command.args([

@@ -2,12 +2,14 @@
 
 use std::fs;
 use std::path::Path;
+use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use base64::Engine as _;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
+use sigward_testkit::registry::{self as testkit, Class, Effect, Fault, Registry};
 
 use super::Case;
 use super::registry::{self, Image};
@@ -33,6 +35,12 @@ pub(super) fn cases() -> Vec<Case> {
             "serve_from_files_reads_them_again_on_sighup",
             "a changed key counts after SIGHUP; a broken file leaves what was read last in force",
             serve_from_files_reads_them_again_on_sighup,
+        )
+        .needs(&["serve"]),
+        Case::new(
+            "sigterm_under_load_answers_what_was_asked_before",
+            "requests that wait for a slow registry are answered, and then the process ends with success",
+            sigterm_under_load_answers_what_was_asked_before,
         )
         .needs(&["serve"]),
     ]
@@ -99,39 +107,8 @@ impl Standalone {
         })
     }
 
-    /// What the webhook says to a Pod with this image.
     fn review(&self, image: &str) -> Result<Value> {
-        let review = json!({
-            "apiVersion": "admission.k8s.io/v1",
-            "kind": "AdmissionReview",
-            "request": {
-                "uid": "00000000-0000-4000-8000-000000000001",
-                "kind": { "group": "", "version": "v1", "kind": "Pod" },
-                "resource": { "group": "", "version": "v1", "resource": "pods" },
-                "name": "app",
-                "namespace": "default",
-                "operation": "CREATE",
-                "userInfo": { "username": "e2e", "groups": ["system:authenticated"] },
-                "object": {
-                    "apiVersion": "v1",
-                    "kind": "Pod",
-                    "metadata": { "name": "app", "namespace": "default" },
-                    "spec": { "containers": [{ "name": "app", "image": image }] },
-                },
-            },
-        })
-        .to_string();
-        let answer = wire::send_tls(
-            &self.webhook,
-            &self.authority,
-            "POST",
-            "/mutate/fail?timeout=10s",
-            &[("Content-Type", "application/json")],
-            review.as_bytes(),
-        )?;
-        ensure!(answer.status == 200, "the webhook answered {}", answer.status);
-        let review: Value = serde_json::from_slice(&answer.body)?;
-        review.pointer("/response").cloned().context("an answer without a response")
+        review(&self.webhook, &self.authority, image)
     }
 
     fn admits(&self, image: &Image) -> Result<()> {
@@ -155,6 +132,41 @@ impl Standalone {
         }
         Ok(())
     }
+}
+
+/// What the webhook says to a Pod with this image.
+fn review(webhook: &str, authority: &str, image: &str) -> Result<Value> {
+    let review = json!({
+        "apiVersion": "admission.k8s.io/v1",
+        "kind": "AdmissionReview",
+        "request": {
+            "uid": "00000000-0000-4000-8000-000000000001",
+            "kind": { "group": "", "version": "v1", "kind": "Pod" },
+            "resource": { "group": "", "version": "v1", "resource": "pods" },
+            "name": "app",
+            "namespace": "default",
+            "operation": "CREATE",
+            "userInfo": { "username": "e2e", "groups": ["system:authenticated"] },
+            "object": {
+                "apiVersion": "v1",
+                "kind": "Pod",
+                "metadata": { "name": "app", "namespace": "default" },
+                "spec": { "containers": [{ "name": "app", "image": image }] },
+            },
+        },
+    })
+    .to_string();
+    let answer = wire::send_tls(
+        webhook,
+        authority,
+        "POST",
+        "/mutate/fail?timeout=10s",
+        &[("Content-Type", "application/json")],
+        review.as_bytes(),
+    )?;
+    ensure!(answer.status == 200, "the webhook answered {}", answer.status);
+    let review: Value = serde_json::from_slice(&answer.body)?;
+    review.pointer("/response").cloned().context("an answer without a response")
 }
 
 fn allowed(response: &Value) -> bool {
@@ -263,6 +275,45 @@ fn serve_from_files_reads_them_again_on_sighup(world: &World, scratch: &Scratch)
     })?;
     standalone.admits(&by_new)?;
     standalone.refuses(&by_old, &["failed to verify image"])
+}
+
+fn sigterm_under_load_answers_what_was_asked_before(
+    world: &World,
+    scratch: &Scratch,
+) -> Result<()> {
+    const CROWD: usize = 16;
+    let ours = tools::make_keys(world, scratch, Tool::Cosign3, Algorithm::P256, "cosign")?;
+    // A registry of its own: its slowness is nobody else's.
+    let registry = Registry::start(testkit::Options::default())?;
+    let host = registry.host();
+    let signed = signed_image(world, scratch, &host, "drain/app:v1", &ours, Tool::Cosign3)?;
+    prepare(world, scratch, &format!("{host}/drain/*"), &ours)?;
+    let mut standalone = Standalone::start(world, scratch)?;
+    registry.fault(
+        Fault::new(Effect::Latency(Duration::from_secs(2)))
+            .path("/v2/drain/*")
+            .class(Class::Referrers),
+    );
+    registry.reset_log();
+    let (webhook, stop) = (&standalone.webhook, &mut standalone.service);
+    let authority = &standalone.authority;
+    thread::scope(|scope| {
+        let clients: Vec<_> = (0..CROWD)
+            .map(|_| scope.spawn(|| review(webhook, authority, &signed.by_tag())))
+            .collect();
+        // Everyone has asked once the registry was asked, and a moment has passed.
+        process::wait_for("the first question to the registry", LIMIT, || {
+            Ok(registry.request_count() > 0)
+        })?;
+        thread::sleep(Duration::from_millis(700));
+        let ended = stop.stop()?;
+        for client in clients {
+            let response = client.join().map_err(|_| anyhow!("a client died"))??;
+            ensure!(allowed(&response), "should be admitted: {response}");
+        }
+        ensure!(ended, "SIGTERM does not end it with success");
+        Ok(())
+    })
 }
 
 #[cfg(test)]

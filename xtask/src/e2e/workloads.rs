@@ -38,7 +38,7 @@ pub(super) fn cases() -> Vec<Case> {
         ),
         case(
             "a_policy_that_cannot_work_is_refused_and_names_the_field",
-            "kubectl apply of a damaged policy fails with the place and the reason",
+            "kubectl apply of a damaged policy fails with the place and the reason; a broken key is a warning, and nothing satisfies it",
             a_policy_that_cannot_work_is_refused_and_names_the_field,
         ),
         case(
@@ -215,9 +215,22 @@ fn a_policy_that_cannot_work_is_refused_and_names_the_field(
             json!({ "all": [{ "key": "{{ nobody.knows }}", "operator": "Equals", "value": "x" }] });
     };
     on_stage(world, scratch, |stage| {
-        apply_refused(stage, scratch, &damaged(key)?, "publicKeys")?;
         apply_refused(stage, scratch, &damaged(count)?, "count")?;
         apply_refused(stage, scratch, &damaged(variable)?, "nobody")?;
+        let file = scratch.write("key.json", &damaged(key)?.to_string())?;
+        let applied = stage
+            .kubectl_words(scratch, &["apply", "--filename", &file.display().to_string()])?
+            .succeeded()?
+            .says(&[
+                "Warning: spec.rules[0].verifyImages[0].attestors[0].entries[0].keys.publicKeys",
+            ])?;
+        // The schema's default is nobody's mistake.
+        ensure!(
+            !applied.said().contains("validationFailureAction"),
+            "a needless warning:\n{applied}"
+        );
+        stage.wait_until_ready(scratch, "clusterpolicy damaged")?;
+        stage.refuses(scratch, "app", "r.example/app:v1", &["failed to verify image"])?;
         Ok(())
     })
 }

@@ -205,7 +205,8 @@ fn check_spec(spec: &Spec, namespaced: bool, sink: &mut Sink) {
             "use webhookConfiguration.timeoutSeconds",
         );
     }
-    if spec.validation_failure_action.is_some() {
+    // The API server writes the schema's default, `Audit`, into every policy: nobody wrote that.
+    if spec.validation_failure_action == Some(v1::FailureAction::Enforce) {
         sink.warn_with(
             "spec.validationFailureAction",
             "validationFailureAction is deprecated",

@@ -53,6 +53,16 @@ fn an_unknown_field_is_named_with_the_nearest_known() {
 }
 
 #[test]
+fn the_action_that_the_api_server_fills_in_is_nobodys_mistake() {
+    let rule = format!("{MATCH},{PIN}");
+    let about = |action: &str| {
+        let lines = said(&policy(&format!(r#""validationFailureAction":"{action}","#), &rule));
+        lines.iter().any(|line| line.contains("validationFailureAction"))
+    };
+    assert!(about("Enforce") && about("audit") && !about("Audit"));
+}
+
+#[test]
 fn deprecated_spellings_are_warned_about() {
     let document = policy(
         r#""validationFailureAction":"enforce","failurePolicy":"Fail","webhookTimeoutSeconds":10,"schemaValidation":false,"#,
