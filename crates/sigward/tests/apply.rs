@@ -30,7 +30,10 @@ impl World {
         image::build(1).push(&registry, "app", "signed");
         image::build(2).push(&registry, "app", "unsigned");
         let key = KeyPair::generate(Algorithm::EcdsaP256).unwrap();
-        Place::of(&registry, "app", "signed").unwrap().sign_legacy(&key, &Knobs::default()).unwrap();
+        Place::of(&registry, "app", "signed")
+            .unwrap()
+            .sign_legacy(&key, &Knobs::default())
+            .unwrap();
         Self { registry, folder: tempfile::tempdir().unwrap(), key }
     }
 
