@@ -43,15 +43,25 @@ pub(super) fn cases() -> Vec<Case> {
         ),
         case(
             "failure_policy_decides_when_the_registry_is_down",
-            "no connection: refused under Fail, admitted with a warning under Ignore; an answer that denies is refused under both",
+            "no connection: refused under Fail, admitted with a warning under Ignore",
             failure_policy_decides_when_the_registry_is_down,
         ),
     ]
 }
 
-/// Six kinds of workload with one container, and where its image stands.
-fn workloads(name: &str, image: &str) -> Vec<(Value, &'static str)> {
+/// The policy with one value set, by JSON pointer.
+fn with(policy: &str, pointer: &str, value: Value) -> Result<Value> {
+    let mut policy: Value = serde_json::from_str(policy)?;
+    let (parent, name) = pointer.rsplit_once('/').context("no pointer")?;
+    let parent = policy.pointer_mut(parent).and_then(Value::as_object_mut);
+    parent.with_context(|| format!("nothing at {pointer}"))?.insert(name.to_owned(), value);
+    Ok(policy)
+}
+
+/// Six kinds of workload with one container: kind, object, and where the image stands.
+fn workloads(name: &str, image: &str) -> Vec<(&'static str, Value, &'static str)> {
     const TEMPLATE: &str = "/spec/template/spec/containers/0/image";
+    const CRON_TEMPLATE: &str = "/spec/jobTemplate/spec/template/spec/containers/0/image";
     let labels = json!({ "app": name });
     let template = |restart: &str| {
         json!({
@@ -59,7 +69,11 @@ fn workloads(name: &str, image: &str) -> Vec<(Value, &'static str)> {
             "spec": { "restartPolicy": restart, "containers": [{ "name": "app", "image": image }] },
         })
     };
-    let made = |api: &str, kind: &str, spec: Value| json!({ "apiVersion": api, "kind": kind, "metadata": { "name": name }, "spec": spec });
+    let made = |api: &str, kind: &'static str, spec: Value, at: &'static str| {
+        let metadata = json!({ "name": name });
+        let object = json!({ "apiVersion": api, "kind": kind, "metadata": metadata, "spec": spec });
+        (kind, object, at)
+    };
     let selected = json!({ "selector": { "matchLabels": labels }, "template": template("Always") });
     let mut stateful = selected.clone();
     if let Some(spec) = stateful.as_object_mut() {
@@ -69,15 +83,12 @@ fn workloads(name: &str, image: &str) -> Vec<(Value, &'static str)> {
     let job = json!({ "template": template("Never") });
     let cron = json!({ "schedule": "0 0 1 1 *", "jobTemplate": { "spec": job } });
     vec![
-        (made("apps/v1", "Deployment", selected.clone()), TEMPLATE),
-        (made("apps/v1", "StatefulSet", stateful), TEMPLATE),
-        (made("apps/v1", "DaemonSet", selected), TEMPLATE),
-        (made("v1", "ReplicationController", controller), TEMPLATE),
-        (made("batch/v1", "Job", job), TEMPLATE),
-        (
-            made("batch/v1", "CronJob", cron),
-            "/spec/jobTemplate/spec/template/spec/containers/0/image",
-        ),
+        made("apps/v1", "Deployment", selected.clone(), TEMPLATE),
+        made("apps/v1", "StatefulSet", stateful, TEMPLATE),
+        made("apps/v1", "DaemonSet", selected, TEMPLATE),
+        made("v1", "ReplicationController", controller, TEMPLATE),
+        made("batch/v1", "Job", job, TEMPLATE),
+        made("batch/v1", "CronJob", cron, CRON_TEMPLATE),
     ]
 }
 
@@ -102,14 +113,13 @@ fn every_pod_controller_is_covered_by_autogen(world: &World, scratch: &Scratch) 
                 ],
             )
         };
-        for (workload, at) in workloads("signed", &signed.by_tag()) {
+        for (kind, workload, at) in workloads("signed", &signed.by_tag()) {
             let made: Value = serde_json::from_str(&create(&workload)?.succeeded()?.stdout)?;
             let admitted = made.pointer(at).and_then(Value::as_str).unwrap_or_default();
             let pinned = format!("{}@{}", signed.by_tag(), signed.digest);
-            ensure!(admitted == pinned, "{}: runs {admitted}", workload["kind"]);
+            ensure!(admitted == pinned, "{kind}: runs {admitted}");
         }
-        for (workload, _) in workloads("unsigned", &unsigned.by_tag()) {
-            let kind = workload["kind"].as_str().context("no kind")?;
+        for (kind, workload, _) in workloads("unsigned", &unsigned.by_tag()) {
             let rule = if kind == "CronJob" { "autogen-cronjob-signed" } else { "autogen-signed" };
             create(&workload)?.refused(&[
                 &format!("resource {kind}/default/unsigned was blocked"),
@@ -167,13 +177,9 @@ fn a_namespaced_policy_governs_its_namespace_only(world: &World, scratch: &Scrat
     let ours = keys(world, scratch, "k")?;
     let host = world.docker()?.host();
     let unsigned = registry::push(host, "spaced/app", "v1", None)?;
-    let mut policy: Value = serde_json::from_str(&policy(
-        "spaced",
-        &format!("{host}/spaced/*"),
-        &json!([inline(&ours)?]),
-    ))?;
-    policy["kind"] = json!("Policy");
-    policy["metadata"]["namespace"] = json!("spaced");
+    let policy = policy("spaced", &format!("{host}/spaced/*"), &json!([inline(&ours)?]));
+    let policy = with(&policy, "/kind", json!("Policy"))?;
+    let policy = with(&policy.to_string(), "/metadata/namespace", json!("spaced"))?;
     on_stage(world, scratch, |stage| {
         stage.namespace(scratch, "spaced", "")?;
         stage.load_as(
@@ -200,24 +206,21 @@ fn a_policy_that_cannot_work_is_refused_and_names_the_field(
     scratch: &Scratch,
 ) -> Result<()> {
     let ours = keys(world, scratch, "k")?;
-    let damaged = |change: &dyn Fn(&mut Value)| -> Result<Value> {
-        let mut policy: Value =
-            serde_json::from_str(&policy("damaged", "r.example/*", &json!([inline(&ours)?])))?;
-        change(&mut policy["spec"]["rules"][0]);
-        Ok(policy)
-    };
-    let key = &|rule: &mut Value| {
-        rule["verifyImages"][0]["attestors"][0]["entries"] = json!([{ "keys": { "publicKeys": "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----" } }]);
-    };
-    let count = &|rule: &mut Value| rule["verifyImages"][0]["attestors"][0]["count"] = json!(3);
-    let variable = &|rule: &mut Value| {
-        rule["preconditions"] =
-            json!({ "all": [{ "key": "{{ nobody.knows }}", "operator": "Equals", "value": "x" }] });
-    };
+    let sound = policy("damaged", "r.example/*", &json!([inline(&ours)?]));
+    let damaged = |at: &str, value: Value| with(&sound, &format!("/spec/rules/0/{at}"), value);
+    let unknown = json!([{ "key": "{{ nobody.knows }}", "operator": "Equals", "value": "x" }]);
+    // The how-to prints a key that is cut off: such a policy is taken, with a warning, and no image satisfies it.
+    let cut_off = "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----";
+    let count = damaged("verifyImages/0/attestors/0/count", json!(3))?;
+    let variable = damaged("preconditions", json!({ "all": unknown }))?;
+    let key = damaged(
+        "verifyImages/0/attestors/0/entries",
+        json!([{ "keys": { "publicKeys": cut_off } }]),
+    )?;
     on_stage(world, scratch, |stage| {
-        apply_refused(stage, scratch, &damaged(count)?, "count")?;
-        apply_refused(stage, scratch, &damaged(variable)?, "nobody")?;
-        let file = scratch.write("key.json", &damaged(key)?.to_string())?;
+        apply_refused(stage, scratch, &count, "count")?;
+        apply_refused(stage, scratch, &variable, "nobody")?;
+        let file = scratch.write("key.json", &key.to_string())?;
         let applied = stage
             .kubectl_words(scratch, &["apply", "--filename", &file.display().to_string()])?
             .succeeded()?
@@ -250,20 +253,16 @@ fn failure_policy_decides_when_the_registry_is_down(
     let ours = keys(world, scratch, "k")?;
     // A port that was just free: nobody listens there.
     let down = format!("127.0.0.1:{}", crate::process::free_port()?);
-    let with = |failure: &str| -> Result<String> {
-        let mut policy: Value =
-            serde_json::from_str(&policy("down", &format!("{down}/*"), &json!([inline(&ours)?])))?;
-        policy["spec"]["failurePolicy"] = json!(failure);
-        Ok(policy.to_string())
-    };
-    let (fail, ignore) = (with("Fail")?, with("Ignore")?);
+    let policy = policy("down", &format!("{down}/*"), &json!([inline(&ours)?]));
+    let of = |failure: &str| with(&policy, "/spec/failurePolicy", json!(failure));
+    let (fail, ignore) = (of("Fail")?, of("Ignore")?);
     on_stage(world, scratch, |stage| {
-        stage.load(scratch, "down", &fail)?;
+        stage.load(scratch, "down", &fail.to_string())?;
         let image = format!("{down}/app:v1");
         stage.refuses(scratch, "fail", &image, &["undetermined", "no connection"])?;
         stage.kubectl(scratch, "delete clusterpolicy down")?.succeeded()?;
         stage.wait_until_clear(scratch)?;
-        stage.load(scratch, "down", &ignore)?;
+        stage.load(scratch, "down", &ignore.to_string())?;
         stage.run(scratch, "ignore", &image)?.succeeded()?.says(&["Warning:", "no connection"])?;
         Ok(())
     })
