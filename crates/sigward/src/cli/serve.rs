@@ -357,8 +357,11 @@ impl Serve {
             4..=5 => "debug",
             _ => "trace",
         };
-        let filter = tracing_subscriber::EnvFilter::try_from_env("SIGWARD_LOG")
-            .unwrap_or_else(|_unset| tracing_subscriber::EnvFilter::new(level));
+        // A watch that is refused or breaks off is told by readiness, not by a line for each attempt.
+        let filter =
+            tracing_subscriber::EnvFilter::try_from_env("SIGWARD_LOG").unwrap_or_else(|_unset| {
+                tracing_subscriber::EnvFilter::new(format!("{level},kube_runtime::watcher=error"))
+            });
         let builder =
             tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
         let started = match self.logging_format.as_str() {

@@ -430,6 +430,7 @@ async fn crowd(scribe: &mut Scribe<'_>, world: World) -> Result<World, Failure> 
         return Err(Failure::new(signed.stderr));
     }
     world.registry.go_down();
+    world.registry.reset_log();
     denied(
         scribe,
         &world,
