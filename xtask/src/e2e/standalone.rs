@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
@@ -23,6 +24,9 @@ use crate::process::{self, Service};
 /// How long the process may take to start, or to notice that its files changed.
 const LIMIT: Duration = Duration::from_secs(20);
 
+/// On this machine there is no transparency log.
+const NO_LOG: &str = "--insecure-ignore-tlog-for-keys";
+
 pub(super) fn cases() -> Vec<Case> {
     vec![
         Case::new(
@@ -35,6 +39,12 @@ pub(super) fn cases() -> Vec<Case> {
             "serve_from_files_reads_them_again_on_sighup",
             "a changed key counts after SIGHUP; a broken file leaves what was read last in force",
             serve_from_files_reads_them_again_on_sighup,
+        )
+        .needs(&["serve"]),
+        Case::new(
+            "a_policy_that_demands_a_log_entry_is_refused_with_the_ways_out",
+            "without the switch such a policy is not loaded; with rekor.ignoreTlog: true in it, it is and verifies",
+            a_policy_that_demands_a_log_entry_is_refused_with_the_ways_out,
         )
         .needs(&["serve"]),
         Case::new(
@@ -80,9 +90,8 @@ struct Standalone {
 }
 
 impl Standalone {
-    /// Starts it on the folders `policies` and `secrets` of the case, on ports of its own choice.
-    fn start(world: &World, scratch: &Scratch) -> Result<Self> {
-        let authority = scratch.path("ca.pem");
+    /// The command on the folders `policies` and `secrets` of the case, with ports of its own choice.
+    fn command(world: &World, scratch: &Scratch) -> Result<Command> {
         let mut command = scratch.command(world.sigward(&["serve"])?);
         command
             .arg("serve")
@@ -91,10 +100,16 @@ impl Standalone {
             .arg("--secrets")
             .arg(scratch.path("secrets"))
             .arg("--ca-out")
-            .arg(&authority)
+            .arg(scratch.path("ca.pem"))
             .args(["--webhookServerHost=127.0.0.1", "--webhookServerPort=0"])
-            .args(["--metricsHost=127.0.0.1", "--metricsPort=0"])
-            .arg("--insecure-ignore-tlog-for-keys");
+            .args(["--metricsHost=127.0.0.1", "--metricsPort=0"]);
+        Ok(command)
+    }
+
+    /// Starts it and waits until it announces its addresses.
+    fn start(world: &World, scratch: &Scratch, more: &[&str]) -> Result<Self> {
+        let mut command = Self::command(world, scratch)?;
+        command.args(more);
         let mut service = Service::start("sigward", &mut command, scratch.folder())?;
         let log = service.log().to_owned();
         service.wait_until(LIMIT, || announced(&log, "metrics").is_some())?;
@@ -102,7 +117,7 @@ impl Standalone {
         Ok(Self {
             webhook: address("serving")?,
             metrics: address("metrics")?,
-            authority: fs::read_to_string(authority)?,
+            authority: fs::read_to_string(scratch.path("ca.pem"))?,
             service,
         })
     }
@@ -207,7 +222,7 @@ fn serve_from_files_decides_without_a_cluster(world: &World, scratch: &Scratch) 
     let three = signed_image(world, scratch, host, "files/three:v1", &ours, Tool::Cosign3)?;
     let unsigned = registry::push(host, "files/unsigned", "v1", None)?;
     prepare(world, scratch, &format!("{host}/files/*"), &ours)?;
-    let mut standalone = Standalone::start(world, scratch)?;
+    let mut standalone = Standalone::start(world, scratch, &[NO_LOG])?;
     standalone.admits(&two)?;
     standalone.admits(&three)?;
     standalone.refuses(
@@ -259,7 +274,7 @@ fn serve_from_files_reads_them_again_on_sighup(world: &World, scratch: &Scratch)
     let by_old = signed_image(world, scratch, host, "again/old:v1", &old, Tool::Cosign3)?;
     let by_new = signed_image(world, scratch, host, "again/new:v1", &new, Tool::Cosign3)?;
     prepare(world, scratch, &format!("{host}/again/*"), &old)?;
-    let standalone = Standalone::start(world, scratch)?;
+    let standalone = Standalone::start(world, scratch, &[NO_LOG])?;
     standalone.admits(&by_old)?;
     standalone.refuses(&by_new, &["failed to verify image"])?;
     write_secret(world, scratch, &new)?;
@@ -277,6 +292,28 @@ fn serve_from_files_reads_them_again_on_sighup(world: &World, scratch: &Scratch)
     standalone.refuses(&by_old, &["failed to verify image"])
 }
 
+fn a_policy_that_demands_a_log_entry_is_refused_with_the_ways_out(
+    world: &World,
+    scratch: &Scratch,
+) -> Result<()> {
+    let ours = tools::make_keys(world, scratch, Tool::Cosign3, Algorithm::P256, "cosign")?;
+    let host = world.docker()?.host();
+    let signed = signed_image(world, scratch, host, "log/app:v1", &ours, Tool::Cosign3)?;
+    let reference = format!("{host}/log/*");
+    prepare(world, scratch, &reference, &ours)?;
+    let mut strict = Standalone::command(world, scratch)?;
+    scratch.run(&mut strict)?.refused(&["ignoreTlog: true", "--insecure-ignore-tlog-for-keys"])?;
+    let mut relaxed: Value = serde_json::from_str(&policy(&reference))?;
+    relaxed
+        .pointer_mut("/spec/rules/0/verifyImages/0/attestors/0/entries/0/keys")
+        .and_then(Value::as_object_mut)
+        .context("no keys")?
+        .insert("rekor".to_owned(), json!({ "ignoreTlog": true }));
+    scratch.write("policies/signed.yaml", &relaxed.to_string())?;
+    let standalone = Standalone::start(world, scratch, &[])?;
+    standalone.admits(&signed)
+}
+
 fn sigterm_under_load_answers_what_was_asked_before(
     world: &World,
     scratch: &Scratch,
@@ -288,7 +325,7 @@ fn sigterm_under_load_answers_what_was_asked_before(
     let host = registry.host();
     let signed = signed_image(world, scratch, &host, "drain/app:v1", &ours, Tool::Cosign3)?;
     prepare(world, scratch, &format!("{host}/drain/*"), &ours)?;
-    let mut standalone = Standalone::start(world, scratch)?;
+    let mut standalone = Standalone::start(world, scratch, &[NO_LOG])?;
     registry.fault(
         Fault::new(Effect::Latency(Duration::from_secs(2)))
             .path("/v2/drain/*")
