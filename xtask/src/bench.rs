@@ -1,10 +1,11 @@
 //! Ours and the peers side by side, in one run: registry requests, wall clock, CPU, memory, size.
 
 mod measure;
+mod webhook;
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -18,6 +19,21 @@ use crate::e2e::world::{NotYet, World};
 use crate::peers::Peers;
 use crate::workspace;
 
+/// The sets of peers that take part.
+pub const PEERS: &[&str] = &["kubernetes", "cosign3", "cosign2", "kyverno"];
+
+/// Where the measured part of the document begins and ends; the words around it are written by hand.
+const MARKS: (&str, &str) = ("<!-- measured: begin -->\n", "<!-- measured: end -->\n");
+
+/// A part of the benchmark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Half {
+    /// The commands: our binary and cosign.
+    CommandLine,
+    /// Admission: our binary and Kyverno's admission controller.
+    Webhook,
+}
+
 /// How to measure.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -27,6 +43,12 @@ pub struct Options {
     pub write: bool,
     /// Leave our own binary out, which saves its release build.
     pub peers_only: bool,
+    /// Our binary, if it is there already.
+    pub sigward: Option<PathBuf>,
+    /// Only this half.
+    pub only: Option<Half>,
+    /// How long each load on the webhook lasts.
+    pub seconds: u64,
 }
 
 impl Options {
@@ -88,15 +110,37 @@ const fn row(work: &'static str, verb: Verb, format: Format, by_tag: bool, refer
 /// What is measured against: the first is the one that ratios refer to.
 const COLUMNS: [Tool; 3] = [Tool::Cosign3, Tool::Cosign2, Tool::Sigward];
 
-/// Measures everything and prints the table.
+/// Measures everything and prints the tables.
 pub fn run(peers: Peers, options: &Options) -> Result<()> {
     let folder = workspace::root().join("target/bench");
     let world = World::new(peers, folder.clone(), true);
+    if let Some(program) = &options.sigward {
+        let path = program.canonicalize();
+        world.use_program(path.with_context(|| format!("cannot find {}", program.display()))?);
+    }
     let scratch = Scratch::new(folder.join("command-line"))?;
+    let mut tables = String::new();
+    if options.only != Some(Half::Webhook) {
+        tables.push_str("## Commands\n\n");
+        tables.push_str(&command_line(&world, &scratch, options)?);
+    }
+    if options.only != Some(Half::CommandLine) {
+        tables.push_str("\n## Webhook\n\n");
+        tables.push_str(&webhook::measure(&world, &scratch, options)?);
+    }
+    print!("{tables}");
+    if options.write {
+        write(&world, &scratch, options, &tables)?;
+    }
+    Ok(())
+}
+
+/// The commands, ours beside cosign's.
+fn command_line(world: &World, scratch: &Scratch, options: &Options) -> Result<String> {
     let with = Registry::start(RegistryOptions::default())?;
     let without =
         Registry::start(RegistryOptions { referrers_api: false, ..RegistryOptions::default() })?;
-    let keys = tools::make_keys(&world, &scratch, Tool::Cosign3, Algorithm::P256, "k")?;
+    let keys = tools::make_keys(world, scratch, Tool::Cosign3, Algorithm::P256, "k")?;
     let mut table = String::new();
     writeln!(
         table,
@@ -105,7 +149,7 @@ pub fn run(peers: Peers, options: &Options) -> Result<()> {
     writeln!(table, "|---|---|---|---|---|---|---|---|")?;
     for row in ROWS {
         let registry = if row.referrers { &with } else { &without };
-        let figures = measure_row(&world, &scratch, registry, &keys, row, options)?;
+        let figures = measure_row(world, scratch, registry, &keys, row, options)?;
         let base =
             figures.first().and_then(|(_, figures)| figures.as_ref()).map(|figures| figures.cost);
         for (tool, figures) in &figures {
@@ -113,12 +157,8 @@ pub fn run(peers: Peers, options: &Options) -> Result<()> {
         }
         eprintln!("{}: done", row.work);
     }
-    table.push_str(&sizes(&world, options)?);
-    print!("{table}");
-    if options.write {
-        write(&world, &scratch, options, &table)?;
-    }
-    Ok(())
+    table.push_str(&sizes(world, options)?);
+    Ok(table)
 }
 
 /// All programs on one row, taking turns, so that a busy moment of the machine meets all of them.
@@ -234,16 +274,17 @@ fn sizes(world: &World, options: &Options) -> Result<String> {
     Ok(text)
 }
 
-/// Writes the table with what a reader needs to judge it.
-fn write(world: &World, scratch: &Scratch, options: &Options, table: &str) -> Result<()> {
-    let mut text = "# Benchmarks\n\n".to_owned();
+/// Writes the tables with what a reader needs to judge them, and keeps the words around them.
+fn write(world: &World, scratch: &Scratch, options: &Options, tables: &str) -> Result<()> {
+    let mut text = String::new();
     writeln!(
         text,
-        "Written by `cargo xtask bench --write --runs {}` on {}.\n",
+        "Measured by `cargo xtask bench --write --runs {} --seconds {}` on {}.\n",
         options.runs,
+        options.seconds,
         date()?
     )?;
-    writeln!(text, "Machine: {}.\n", machine())?;
+    writeln!(text, "Machine: {}; load average at the end {}.\n", machine(), load())?;
     for &tool in options.columns() {
         if let Ok(program) = tool.program(world, &["version"]) {
             let said = scratch.run(scratch.command(program).arg("version"))?.said();
@@ -252,14 +293,20 @@ fn write(world: &World, scratch: &Scratch, options: &Options, table: &str) -> Re
             writeln!(text, "* {}: {}", tool.name(), version.trim())?;
         }
     }
-    text.push_str(
-        "\nEach figure is the median of the runs, the programs taking turns; the whole process is measured from outside, with a \
-         registry on loopback that counts requests. Peak memory is the kernel's `ru_maxrss`.\n\n",
-    );
-    text.push_str(table);
+    writeln!(text, "* Kyverno's admission controller: {}\n", webhook::kyverno_version()?)?;
+    text.push_str(tables);
     let path = workspace::root().join("docs/benchmarks.md");
-    fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
-    fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
+    let old = fs::read_to_string(&path)
+        .unwrap_or_else(|_| format!("# Benchmarks\n\n{}{}", MARKS.0, MARKS.1));
+    let (before, rest) = old.split_once(MARKS.0).context("the document has lost its mark")?;
+    let (_, after) = rest.split_once(MARKS.1).context("the document has lost its end mark")?;
+    let new = format!("{before}{}{text}{}{after}", MARKS.0, MARKS.1);
+    fs::write(&path, new).with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn load() -> String {
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split_whitespace().next().unwrap_or("unknown").to_owned()
 }
 
 fn date() -> Result<String> {

@@ -65,6 +65,15 @@ enum Chore {
         /// Leave our own binary out, which saves its release build
         #[arg(long)]
         peers_only: bool,
+        /// Our binary, built before [default: a release build]
+        #[arg(long, value_name = "PROGRAM")]
+        sigward: Option<PathBuf>,
+        /// Only this half: command-line or webhook
+        #[arg(long)]
+        only: Option<bench::Half>,
+        /// Seconds that each load on the webhook lasts
+        #[arg(long, default_value_t = 10)]
+        seconds: u64,
     },
     /// Run one program and write down what it cost
     #[command(hide = true)]
@@ -138,13 +147,18 @@ fn run(chore: &Chore) -> Result<ExitCode> {
                 Readiness::Missing(missing) => Ok(peers::skip("e2e", &missing)?.into()),
             }
         }
-        Chore::Bench { runs, write, peers_only } => {
-            match peers::prepare(peers::END_TO_END, workspace::in_ci())? {
+        Chore::Bench { runs, write, peers_only, sigward, only, seconds } => {
+            match peers::prepare(bench::PEERS, workspace::in_ci())? {
                 Readiness::Ready(peers) => {
-                    bench::run(
-                        peers,
-                        &bench::Options { runs: *runs, write: *write, peers_only: *peers_only },
-                    )?;
+                    let options = bench::Options {
+                        runs: *runs,
+                        write: *write,
+                        peers_only: *peers_only,
+                        sigward: sigward.clone(),
+                        only: *only,
+                        seconds: *seconds,
+                    };
+                    bench::run(peers, &options)?;
                     Ok(ExitCode::SUCCESS)
                 }
                 Readiness::Missing(missing) => Ok(peers::skip("bench", &missing)?.into()),
