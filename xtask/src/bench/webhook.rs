@@ -85,8 +85,9 @@ const WORKS: &[Work] = &[
 struct Figures {
     one: Load,
     sixteen: Load,
-    /// Requests to the registry for each admission, at one connection.
-    registry: f64,
+    /// Requests to the registry for each admission, at one connection and at sixteen: there, identical ones in flight may be
+    /// joined.
+    registry: (f64, f64),
 }
 
 /// Measures both webhooks and gives the tables.
@@ -127,7 +128,7 @@ pub(super) fn measure(world: &World, scratch: &Scratch, options: &Options) -> Re
     let mut speeds = String::new();
     writeln!(
         speeds,
-        "| work | webhook | requests/s, 16 connections | CPU each, 1 / 16 connections | p50 / p99, 1 connection | p50 / p99, 16 connections | registry requests each | CPU, of Kyverno's, 1 / 16 connections |"
+        "| work | webhook | requests/s, 16 connections | CPU each, 1 / 16 connections | p50 / p99, 1 connection | p50 / p99, 16 connections | registry requests each, 1 / 16 connections | CPU, of Kyverno's, 1 / 16 connections |"
     )?;
     writeln!(speeds, "|---|---|---|---|---|---|---|---|")?;
     let mut states = "\n| webhook | start to ready | resident, idle | resident, after the loads | program |\n|---|---|---|---|---|\n".to_owned();
@@ -218,16 +219,20 @@ fn one_work(
     let before = logged(world)?;
     let one = load::post(contestant.pid(), &url, &review.script, 1, seconds)?;
     // The load ends with a request under way: one more or less does not show in thousands.
-    let registry = f64::from(logged(world)? - before) / one.requests;
+    let between = logged(world)?;
     let sixteen = load::post(contestant.pid(), &url, &review.script, 16, seconds)?;
+    let after = logged(world)?;
     admitted()?;
+    let registry =
+        (f64::from(between - before) / one.requests, f64::from(after - between) / sixteen.requests);
     Ok(Figures { one, sixteen, registry })
 }
 
 /// Requests in the log of the registry.
 fn logged(world: &World) -> Result<u32> {
     let log = world.folder().join("docker-registry/docker-registry.log");
-    let text = fs::read_to_string(&log).with_context(|| format!("cannot read {}", log.display()))?;
+    let text =
+        fs::read_to_string(&log).with_context(|| format!("cannot read {}", log.display()))?;
     // Each request has one line of the access log beside those of the application.
     Ok(u32::try_from(text.lines().filter(|line| line.contains(" HTTP/1.1\" ")).count())?)
 }
@@ -250,14 +255,15 @@ fn line(work: &Work, name: &str, found: &Figures, base: Option<&Figures>) -> Str
     });
     let pair = |load: &Load| format!("{:.2} / {:.2} ms", load.p50 * 1e3, load.p99 * 1e3);
     format!(
-        "| {} | {name} | {:.0} | {:.3} / {:.3} ms | {} | {} | {:.2} | {ratio} |",
+        "| {} | {name} | {:.0} | {:.3} / {:.3} ms | {} | {} | {:.2} / {:.2} | {ratio} |",
         work.name,
         found.sixteen.rate,
         found.one.cpu * 1e3,
         found.sixteen.cpu * 1e3,
         pair(&found.one),
         pair(&found.sixteen),
-        found.registry,
+        found.registry.0,
+        found.registry.1,
     )
 }
 
@@ -316,8 +322,10 @@ fn reviews(scratch: &Scratch, image: &Image) -> Result<Vec<Review>> {
         .enumerate()
         .map(|(at, work)| {
             let reference = if work.by_tag { image.by_tag() } else { image.by_digest() };
-            let body = scratch
-                .write(&format!("review-{at}.json"), &review(work.namespace, &reference).to_string())?;
+            let body = scratch.write(
+                &format!("review-{at}.json"),
+                &review(work.namespace, &reference).to_string(),
+            )?;
             let script = scratch.write(&format!("review-{at}.lua"), &script(work, &body))?;
             Ok(Review { body, script })
         })

@@ -83,7 +83,8 @@ impl Images {
             .key
             .sign(&SystemRandom::new(), payload.as_bytes())
             .map_err(|_| anyhow!("the payload cannot be signed"))?;
-        let annotations = json!({ "dev.cosignproject.cosign/signature": STANDARD.encode(signature) });
+        let annotations =
+            json!({ "dev.cosignproject.cosign/signature": STANDARD.encode(signature) });
         let at = format!("{}.sig", digest.replace(':', "-"));
         self.put(&payload, PAYLOAD, &annotations, &at)?;
         Ok(())
