@@ -49,6 +49,8 @@ pub struct Options {
     pub only: Option<Half>,
     /// How long each load on the webhook lasts.
     pub seconds: u64,
+    /// How many distinct images our webhook is asked about.
+    pub distinct: usize,
 }
 
 impl Options {

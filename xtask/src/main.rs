@@ -74,6 +74,9 @@ enum Chore {
         /// Seconds that each load on the webhook lasts
         #[arg(long, default_value_t = 10)]
         seconds: u64,
+        /// Distinct images that our webhook is asked about
+        #[arg(long, default_value_t = 10_000)]
+        distinct: usize,
     },
     /// Run one program and write down what it cost
     #[command(hide = true)]
@@ -147,7 +150,7 @@ fn run(chore: &Chore) -> Result<ExitCode> {
                 Readiness::Missing(missing) => Ok(peers::skip("e2e", &missing)?.into()),
             }
         }
-        Chore::Bench { runs, write, peers_only, sigward, only, seconds } => {
+        Chore::Bench { runs, write, peers_only, sigward, only, seconds, distinct } => {
             match peers::prepare(bench::PEERS, workspace::in_ci())? {
                 Readiness::Ready(peers) => {
                     let options = bench::Options {
@@ -157,6 +160,7 @@ fn run(chore: &Chore) -> Result<ExitCode> {
                         sigward: sigward.clone(),
                         only: *only,
                         seconds: *seconds,
+                        distinct: *distinct,
                     };
                     bench::run(peers, &options)?;
                     Ok(ExitCode::SUCCESS)

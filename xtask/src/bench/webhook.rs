@@ -1,6 +1,7 @@
 //! Admission side by side: requests a second on one core, CPU, latencies, registry requests, memory, start.
 
 mod contestants;
+mod distinct;
 mod load;
 
 use std::fmt::Write as _;
@@ -15,16 +16,19 @@ use serde_json::{Value, json};
 
 use self::contestants::Contestant;
 pub(super) use self::contestants::kyverno_version;
+use self::distinct::{Distinct, Images};
 use self::load::Load;
 use super::Options;
 use crate::e2e::registry::{self, Image};
 use crate::e2e::scratch::Scratch;
-use crate::e2e::tools::{self, Algorithm, Format, Keys, Signing, Statement, Tool};
+use crate::e2e::tools::{self, Algorithm, Format, Signing, Statement, Tool};
 use crate::e2e::world::World;
 use crate::workspace;
 
 /// Namespaces of the reviews: no policy looks at the first, one policy at each of the others.
-const NAMESPACES: [&str; 3] = ["bench-other", "bench-warm", "bench-cold"];
+const NAMESPACES: [&str; 4] = ["bench-other", "bench-warm", "bench-cold", "bench-many"];
+/// Kyverno is asked about so many distinct images: enough for the cost of each.
+const KYVERNO_DISTINCT: usize = 1_000;
 /// Where the API server posts what a policy with `failurePolicy: Fail` may change.
 const MUTATE: &str = "/mutate/fail?timeout=30s";
 
@@ -81,8 +85,9 @@ const WORKS: &[Work] = &[
 struct Figures {
     one: Load,
     sixteen: Load,
-    /// Requests to the registry for each admission, at one connection.
-    registry: f64,
+    /// Requests to the registry for each admission, at one connection and at sixteen: there, identical ones in flight may be
+    /// joined.
+    registry: (f64, f64),
 }
 
 /// Measures both webhooks and gives the tables.
@@ -104,16 +109,30 @@ pub(super) fn measure(world: &World, scratch: &Scratch, options: &Options) -> Re
         image: &by_digest,
     };
     tools::sign(world, scratch, &job)?.succeeded()?;
-    let policies = policies(scratch, &host, &keys)?;
+    let images = Images::make(options.distinct)?;
+    let policies = policies(
+        scratch,
+        &[
+            Policy { namespace: NAMESPACES[1], host: &host, key: &keys.pem()?, use_cache: true },
+            Policy { namespace: NAMESPACES[2], host: &host, key: &keys.pem()?, use_cache: false },
+            Policy {
+                namespace: NAMESPACES[3],
+                host: &images.host(),
+                key: &images.public,
+                use_cache: true,
+            },
+        ],
+    )?;
     let reviews = reviews(scratch, &image)?;
 
     let mut speeds = String::new();
     writeln!(
         speeds,
-        "| work | webhook | requests/s, 16 connections | CPU each, 16 connections | p50 / p99, 1 connection | p50 / p99, 16 connections | registry requests each | CPU, of Kyverno's |"
+        "| work | webhook | requests/s, 16 connections | CPU each, 1 / 16 connections | p50 / p99, 1 connection | p50 / p99, 16 connections | registry requests each, 1 / 16 connections | CPU, of Kyverno's, 1 / 16 connections |"
     )?;
     writeln!(speeds, "|---|---|---|---|---|---|---|---|")?;
     let mut states = "\n| webhook | start to ready | resident, idle | resident, after the loads | program |\n|---|---|---|---|---|\n".to_owned();
+    let mut many = "\n| distinct images, each for the first time, one after the other | webhook | CPU each | wall each | registry requests each | resident afterwards |\n|---|---|---|---|---|---|\n".to_owned();
     let mut columns = Vec::new();
     let names: &[&str] = if options.peers_only { &["Kyverno"] } else { &["Kyverno", "Sigward"] };
     for &name in names {
@@ -145,6 +164,10 @@ pub(super) fn measure(world: &World, scratch: &Scratch, options: &Options) -> Re
             contestants::megabytes(&contestant.program)?,
         )?;
         columns.push((name, figures));
+        let most = if name == "Sigward" { options.distinct } else { KYVERNO_DISTINCT };
+        let found = images.admit(&contestant, scratch, most)?;
+        eprintln!("{name}: {} distinct images", found.images);
+        writeln!(many, "{}", distinct_line(name, &found))?;
     }
     for (at, work) in WORKS.iter().enumerate() {
         let base = columns.first().and_then(|(_, figures)| figures.get(at));
@@ -154,7 +177,18 @@ pub(super) fn measure(world: &World, scratch: &Scratch, options: &Options) -> Re
             }
         }
     }
-    Ok(speeds + &states)
+    Ok(speeds + &many + &states)
+}
+
+fn distinct_line(name: &str, found: &Distinct) -> String {
+    format!(
+        "| {} | {name} | {:.3} ms | {:.2} ms | {:.2} | {:.1} MiB |",
+        found.images,
+        found.cpu * 1e3,
+        found.wall * 1e3,
+        found.requests,
+        found.resident
+    )
 }
 
 /// One kind of work on one webhook.
@@ -185,9 +219,12 @@ fn one_work(
     let before = logged(world)?;
     let one = load::post(contestant.pid(), &url, &review.script, 1, seconds)?;
     // The load ends with a request under way: one more or less does not show in thousands.
-    let registry = f64::from(logged(world)? - before) / one.requests;
+    let between = logged(world)?;
     let sixteen = load::post(contestant.pid(), &url, &review.script, 16, seconds)?;
+    let after = logged(world)?;
     admitted()?;
+    let registry =
+        (f64::from(between - before) / one.requests, f64::from(after - between) / sixteen.requests);
     Ok(Figures { one, sixteen, registry })
 }
 
@@ -208,26 +245,42 @@ fn keep_to_second_core() -> Result<()> {
 }
 
 fn line(work: &Work, name: &str, found: &Figures, base: Option<&Figures>) -> String {
-    let ratio = base
-        .map_or_else(String::new, |base| format!("1/{:.1}", base.sixteen.cpu / found.sixteen.cpu));
+    let ratio = base.map_or_else(String::new, |base| {
+        let times = |theirs: &Load, ours: &Load| theirs.cpu / ours.cpu;
+        format!(
+            "1/{:.1} / 1/{:.1}",
+            times(&base.one, &found.one),
+            times(&base.sixteen, &found.sixteen)
+        )
+    });
     let pair = |load: &Load| format!("{:.2} / {:.2} ms", load.p50 * 1e3, load.p99 * 1e3);
     format!(
-        "| {} | {name} | {:.0} | {:.3} ms | {} | {} | {:.2} | {ratio} |",
+        "| {} | {name} | {:.0} | {:.3} / {:.3} ms | {} | {} | {:.2} / {:.2} | {ratio} |",
         work.name,
         found.sixteen.rate,
+        found.one.cpu * 1e3,
         found.sixteen.cpu * 1e3,
         pair(&found.one),
         pair(&found.sixteen),
-        found.registry,
+        found.registry.0,
+        found.registry.1,
     )
 }
 
-/// Two policies with a key, one for each of two namespaces: with and without the cache.
-fn policies(scratch: &Scratch, host: &str, keys: &Keys) -> Result<PathBuf> {
+/// What is asked of the Pods of one namespace.
+struct Policy<'a> {
+    namespace: &'a str,
+    host: &'a str,
+    /// PEM.
+    key: &'a str,
+    use_cache: bool,
+}
+
+/// Writes policies with a key into a folder.
+fn policies(scratch: &Scratch, policies: &[Policy<'_>]) -> Result<PathBuf> {
     let folder = scratch.path("policies");
     fs::create_dir_all(&folder)?;
-    let key = keys.pem()?;
-    for (namespace, use_cache) in [(NAMESPACES[1], true), (NAMESPACES[2], false)] {
+    for &Policy { namespace, host, key, use_cache } in policies {
         let policy = json!({
             "apiVersion": "kyverno.io/v1",
             "kind": "ClusterPolicy",
