@@ -42,6 +42,14 @@ pub fn run(seconds: u64, names: &[String]) -> Result<()> {
     }
     let chosen: Vec<&String> =
         known.iter().filter(|n| names.is_empty() || names.contains(n)).collect();
+    if !has_runtime_compiler() {
+        let reason = "there is no C++ compiler for the fuzzer's runtime (set CXX, or install g++)";
+        if workspace::in_ci() {
+            bail!("{reason}");
+        }
+        println!("skipped: fuzz, as {reason}");
+        return Ok(());
+    }
     build(&folder, if names.is_empty() { &[] } else { &chosen })?;
     let mut found = Vec::new();
     for name in chosen {
@@ -85,10 +93,17 @@ fn targets(folder: &Path) -> Result<BTreeSet<String>> {
     Ok(names)
 }
 
+/// Whether the fuzzer's runtime, which is C++, can be compiled.
+fn has_runtime_compiler() -> bool {
+    env::var_os("CXX").is_some()
+        || ["c++", "g++", "clang++"].into_iter().any(|name| workspace::find_program(name).is_some())
+}
+
 /// Builds with counters in our own crates. What others wrote is taken from the workspace's build where it is the same.
 fn build(folder: &Path, names: &[&String]) -> Result<()> {
-    let shared = env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| workspace::root().join("target"), PathBuf::from);
+    // As cargo takes it when it builds the workspace: relative to the root.
+    let shared = env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+    let shared = workspace::root().join(shared);
     let mut command = workspace::cargo();
     command
         .current_dir(folder)

@@ -194,7 +194,8 @@ fn one_work(
 /// Requests in the log of the registry.
 fn logged(world: &World) -> Result<u32> {
     let log = world.folder().join("docker-registry/docker-registry.log");
-    let text = fs::read_to_string(&log).with_context(|| format!("cannot read {}", log.display()))?;
+    let text =
+        fs::read_to_string(&log).with_context(|| format!("cannot read {}", log.display()))?;
     // Each request has one line of the access log beside those of the application.
     Ok(u32::try_from(text.lines().filter(|line| line.contains(" HTTP/1.1\" ")).count())?)
 }
@@ -268,8 +269,10 @@ fn reviews(scratch: &Scratch, image: &Image) -> Result<Vec<Review>> {
         .enumerate()
         .map(|(at, work)| {
             let reference = if work.by_tag { image.by_tag() } else { image.by_digest() };
-            let body = scratch
-                .write(&format!("review-{at}.json"), &review(work.namespace, &reference).to_string())?;
+            let body = scratch.write(
+                &format!("review-{at}.json"),
+                &review(work.namespace, &reference).to_string(),
+            )?;
             let script = scratch.write(&format!("review-{at}.lua"), &script(work, &body))?;
             Ok(Review { body, script })
         })

@@ -66,7 +66,9 @@ impl Contestant {
         let program = world.peers().program("kyverno-admission")?;
         let cluster = Cluster::start(world.peers(), &folder.join("cluster"))?;
         let manifests = kyverno_sources()?.join("config/install-latest-testing.yaml");
-        scratch.run(cluster.kubectl().args(["create", "--filename"]).arg(manifests))?.succeeded()?;
+        scratch
+            .run(cluster.kubectl().args(["create", "--filename"]).arg(manifests))?
+            .succeeded()?;
         let wait = ["wait", "--for", "condition=Established", "crd", "--all", "--timeout", "60s"];
         scratch.run(cluster.kubectl().args(wait))?.succeeded()?;
         for namespace in super::NAMESPACES {

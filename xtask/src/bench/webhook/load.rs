@@ -112,7 +112,8 @@ mod tests {
 
     #[test]
     fn refused_requests_are_not_measured() {
-        let said = "1 requests in 1s\nNon-2xx or 3xx responses: 1\nRequests/sec: 1\n50% 1ms\n99% 1ms\n";
+        let said =
+            "1 requests in 1s\nNon-2xx or 3xx responses: 1\nRequests/sec: 1\n50% 1ms\n99% 1ms\n";
         assert!(read(said, 1.0).is_err());
     }
 
