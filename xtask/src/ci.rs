@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::peers::{self, Readiness};
-use crate::{deny, e2e, layers, tidy, workspace};
+use crate::{deny, e2e, fuzz, layers, tidy, workspace};
 
 /// Every test there is.
 const WHOLE: &[&str] = &["--workspace"];
@@ -99,6 +99,7 @@ pub fn run() -> Result<bool> {
         Ok(())
     });
     run.stage("deny", deny::check);
+    run.stage("fuzz", || fuzz::run(fuzz::BRIEFLY, &[]));
     let mut readiness = None;
     let has_peers = run.stage("peers", || {
         let (made, took) =

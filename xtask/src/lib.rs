@@ -10,6 +10,7 @@ pub mod ci;
 pub mod cluster;
 pub mod deny;
 pub mod e2e;
+pub mod fuzz;
 pub mod layers;
 pub mod peers;
 pub mod process;

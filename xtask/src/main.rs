@@ -12,7 +12,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use sigward_xtask::cluster::{self, Cluster};
 use sigward_xtask::peers::{self, Readiness};
-use sigward_xtask::{bench, ci, deny, e2e, layers, process, tidy, workspace};
+use sigward_xtask::{bench, ci, deny, e2e, fuzz, layers, process, tidy, workspace};
 
 /// Chores of the project.
 #[derive(Debug, Parser)]
@@ -39,6 +39,14 @@ enum Chore {
         /// Let it install etcd and docker-registry from Debian
         #[arg(long)]
         install: bool,
+    },
+    /// Run the fuzz targets from their seeds
+    Fuzz {
+        /// Only these targets
+        targets: Vec<String>,
+        /// How long each of them runs
+        #[arg(long, default_value_t = fuzz::BRIEFLY)]
+        seconds: u64,
     },
     /// Run the end-to-end cases with real peers
     E2e {
@@ -134,6 +142,9 @@ fn run(chore: &Chore) -> Result<ExitCode> {
                 Readiness::Missing(missing) => return Ok(peers::skip("peers", &missing)?.into()),
             }
             Ok(ExitCode::SUCCESS)
+        }
+        Chore::Fuzz { targets, seconds } => {
+            fuzz::run(*seconds, targets).map(|()| ExitCode::SUCCESS)
         }
         Chore::E2e { filters, release, list, keep } => {
             let options = e2e::Options {
