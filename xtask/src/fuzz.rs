@@ -5,6 +5,7 @@ use std::env;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
 
 use anyhow::{Context, Result, bail};
 
@@ -52,20 +53,27 @@ pub fn run(seconds: u64, names: &[String]) -> Result<()> {
     }
     build(&folder, if names.is_empty() { &[] } else { &chosen })?;
     let mut found = Vec::new();
-    for name in chosen {
-        let ran = run_target(&folder, name, seconds)?;
-        let seeds = fs::read_dir(folder.join("seeds").join(name))?.count();
-        match ran.finding {
-            None => println!("fuzz {name:<12} ok      {:>8} runs from {seeds} seeds", ran.runs),
-            Some((input, said)) => {
-                println!("{said}");
-                println!(
-                    "fuzz {name:<12} FAILED  {:>8} runs; the input is {}",
-                    ran.runs,
-                    input.display()
-                );
-                found.push(name.as_str());
-            }
+    // Each is one thread: as many at a time as there are cores.
+    let at_a_time = thread::available_parallelism().map_or(1, usize::from);
+    for some in chosen.chunks(at_a_time) {
+        let ran = thread::scope(|scope| {
+            let running: Vec<_> = some
+                .iter()
+                .map(|name| scope.spawn(|| run_target(&folder, name, seconds)))
+                .collect();
+            running.into_iter().map(thread::ScopedJoinHandle::join).collect::<Vec<_>>()
+        });
+        for (name, ran) in some.iter().zip(ran) {
+            let ran =
+                ran.map_err(|_| anyhow::anyhow!("running the fuzz target `{name}` panicked"))??;
+            let seeds = fs::read_dir(folder.join("seeds").join(name))?.count();
+            let Some((input, said)) = ran.finding else {
+                println!("fuzz {name:<12} ok     {:>8} runs, seeds: {seeds}", ran.runs);
+                continue;
+            };
+            let input = input.display();
+            println!("{said}\nfuzz {name:<12} FAILED {:>8} runs; the input is {input}", ran.runs);
+            found.push(name.as_str());
         }
     }
     if !found.is_empty() {
@@ -136,6 +144,8 @@ fn run_target(folder: &Path, name: &str, seconds: u64) -> Result<Ran> {
         .arg(format!("-artifact_prefix={}/", artifacts.display()))
         .arg(&corpus)
         .arg(folder.join("seeds").join(name))
+        // The law that broke is named by its message; the input is there for the rest.
+        .env("RUST_BACKTRACE", "0")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(output)
