@@ -323,7 +323,8 @@ fn machine() -> String {
             .and_then(|line| Some(line.split_once(':')?.1.trim().to_owned()))
             .unwrap_or_else(|| "unknown".to_owned())
     };
-    let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
+    // Not what this process may use: it has left the first core to the webhook by now.
+    let cores = read("/proc/cpuinfo").lines().filter(|line| line.starts_with("processor")).count();
     format!(
         "{}, {cores} cores, {} of memory",
         after(&read("/proc/cpuinfo"), "model name"),
