@@ -1,5 +1,5 @@
 //! `apply` and `quickstart` as a user runs them: the built binary, a registry on loopback, files.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "test code")]
+#![expect(clippy::unwrap_used, reason = "test code")]
 
 use sigward_testkit::{
     image,
@@ -44,13 +44,12 @@ impl World {
     }
 
     fn policy(&self) -> PathBuf {
-        let pem: String = self
-            .key
-            .public_pem()
-            .trim()
-            .lines()
-            .map(|line| format!("                      {line}\n"))
-            .collect();
+        let mut pem = String::new();
+        for line in self.key.public_pem().trim().lines() {
+            pem.push_str("                      ");
+            pem.push_str(line);
+            pem.push('\n');
+        }
         self.file(
             "policy.yaml",
             &format!(
