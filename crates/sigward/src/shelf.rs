@@ -208,14 +208,27 @@ impl Shelf {
         self.objects.iter().filter(move |((of, _, _), _)| of == kind).map(|(_, object)| object)
     }
 
-    /// One key of a Secret, decoded: `stringData` as it is, `data` from base64.
-    pub(crate) fn secret(&self, namespace: &str, name: &str, key: &str) -> Option<Vec<u8>> {
-        let secret = self.object("Secret", namespace, name)?;
+    /// One key of a Secret, decoded: `stringData` as it is, `data` from base64; `Ok(None)` when there is none.
+    ///
+    /// # Errors
+    /// It is there and cannot be decoded: that is never "absent".
+    pub(crate) fn secret(
+        &self,
+        namespace: &str,
+        name: &str,
+        key: &str,
+    ) -> Result<Option<Vec<u8>>, String> {
+        let Some(secret) = self.object("Secret", namespace, name) else { return Ok(None) };
         if let Some(text) = secret.at_path(&["stringData", key]).and_then(Value::as_str) {
-            return Some(text.as_bytes().to_vec());
+            return Ok(Some(text.as_bytes().to_vec()));
         }
-        let encoded = secret.at_path(&["data", key]).and_then(Value::as_str)?;
-        base64::engine::general_purpose::STANDARD.decode(encoded.trim()).ok()
+        let Some(encoded) = secret.at_path(&["data", key]).and_then(Value::as_str) else {
+            return Ok(None);
+        };
+        let decoded = base64::engine::general_purpose::STANDARD.decode(encoded.trim());
+        decoded.map(Some).map_err(|error| {
+            format!("{key} of the Secret {namespace}/{name} is not base64: {error}")
+        })
     }
 }
 
@@ -284,9 +297,25 @@ impl Shelf {
                 said: Some("only k8s://namespace/name can be read".into()),
             });
         };
-        let Some(bytes) = self.secret(namespace, name, "cosign.pub") else { return Ok(None) };
+        let found = self.secret(namespace, name, "cosign.pub").map_err(malformed)?;
+        let Some(bytes) = found else { return Ok(None) };
         let text = String::from_utf8(bytes)
             .map_err(|_not_text| malformed("cosign.pub is not text".to_owned()))?;
         PublicKey::parse_pem(&text).map(Some).map_err(|error| malformed(error.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_that_cannot_be_decoded_is_never_absent() {
+        let mut shelf = Shelf::default();
+        let text = r#"{"kind":"Secret","metadata":{"name":"k","namespace":"n"},"data":{"cosign.pub":"no base64!"}}"#;
+        shelf.put(&sigward_document::parse_json(text.as_bytes()).unwrap());
+        assert_eq!(shelf.secret("n", "other", "cosign.pub"), Ok(None));
+        assert!(shelf.secret("n", "k", "cosign.pub").unwrap_err().contains("is not base64"));
+        assert!(shelf.public_key("k8s://n/k").is_err());
     }
 }

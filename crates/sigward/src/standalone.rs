@@ -62,10 +62,11 @@ impl Credentials for Current {
     fn pull_secret<'a>(&'a self, namespace: &'a str, name: &'a str) -> PullSecretFuture<'a> {
         let shelf = self.0.load();
         let of = |key: &str| shelf.secret(namespace, name, key);
-        let secret = of(".dockerconfigjson")
-            .map(|bytes| PullSecret::DockerConfigJson(Secret::new(bytes)))
-            .or_else(|| of(".dockercfg").map(|bytes| PullSecret::Dockercfg(Secret::new(bytes))));
-        Box::pin(std::future::ready(Ok(secret)))
+        let secret = of(".dockerconfigjson").and_then(|found| match found {
+            Some(bytes) => Ok(Some(PullSecret::DockerConfigJson(Secret::new(bytes)))),
+            None => Ok(of(".dockercfg")?.map(|bytes| PullSecret::Dockercfg(Secret::new(bytes)))),
+        });
+        Box::pin(std::future::ready(secret.map_err(Into::into)))
     }
 }
 
