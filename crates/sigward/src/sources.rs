@@ -25,6 +25,8 @@ pub(crate) trait Objects: Send + Sync {
 pub(crate) struct Sources {
     pub(crate) registry: Registry,
     pub(crate) objects: Arc<dyn Objects>,
+    /// Whether `context.imageRegistry` may ask registries; the command line wants `--registry` for it.
+    pub(crate) image_data: bool,
 }
 
 impl Memory for Sources {
@@ -57,6 +59,14 @@ impl FactSource for Sources {
                 pending(fetch, async move {
                     Fact::Digest(told(registry.resolve_tag(&image, &access).await))
                 })
+            }
+            Fetch::ImageData { image, .. } if !self.image_data => {
+                let cause = Cause {
+                    kind: CauseKind::Forbidden,
+                    place: SmolStr::new(image.to_string()),
+                    said: Some("image data is read with --registry only".into()),
+                };
+                pending(fetch, std::future::ready(Fact::Document(Err(cause))))
             }
             Fetch::ImageData { image, access } => {
                 let (image, access) = (image.clone(), access.clone());

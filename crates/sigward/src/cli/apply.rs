@@ -119,6 +119,7 @@ impl Apply {
         let sources = Arc::new(Sources {
             registry: registry(self.allow_insecure_registry)?,
             objects: Arc::new(shelf),
+            image_data: self.registry,
         });
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;

@@ -274,7 +274,7 @@ impl Serve {
             backing.credentials,
             Arc::new(RegistryMetrics::register(metrics)),
         )?;
-        let sources = Arc::new(Sources { registry, objects: backing.objects });
+        let sources = Arc::new(Sources { registry, objects: backing.objects, image_data: true });
         let rules = RuleMetrics::register(metrics);
         let mut options = ServerOptions {
             listen: SocketAddr::new(parse_host(&self.host)?, self.port),

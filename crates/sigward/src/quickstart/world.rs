@@ -84,7 +84,7 @@ impl World {
             standalone.backing(None, Some(&certificate))?;
         let options = RegistryOptions { proxies: Proxies::Direct, ..RegistryOptions::default() };
         let client = Client::new(options, credentials, Arc::new(Unobserved))?;
-        let sources = Arc::new(Sources { registry: client, objects });
+        let sources = Arc::new(Sources { registry: client, objects, image_data: true });
         let parts = Parts {
             snapshots,
             settings,
