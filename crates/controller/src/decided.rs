@@ -80,7 +80,7 @@ pub(crate) mod samples {
             selection: Selection::All,
             now: Timestamp(1_800_000_000),
             seed: 0,
-            presets: Value::NULL,
+            presets: None,
         }
     }
 

@@ -2,7 +2,6 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "bench code")]
 use criterion::{Criterion, criterion_group, criterion_main};
 use futures_util::FutureExt;
-use sigward_document::Value;
 use sigward_oci::Digest;
 use sigward_policy::{
     compile::compile_policy,
@@ -122,7 +121,7 @@ fn request(kind: &str, object: &str) -> Request {
         selection: Selection::All,
         now: Timestamp(0),
         seed: 1,
-        presets: Value::NULL,
+        presets: None,
     }
 }
 

@@ -4,6 +4,7 @@
 //! are seen, so that a second declaration of a name may build on the first.
 pub(crate) mod entry;
 mod names;
+mod presets;
 mod request;
 
 use crate::{
@@ -18,8 +19,9 @@ use crate::{
     stop::{RuleError, Stop},
     variables::{Resolver, Unresolved},
 };
-use entry::ContextEntry;
+use entry::{ContextEntry, Source};
 use names::Names;
+use presets::Overlay;
 use sigward_document::{Frame, Value};
 use sigward_jmespath::{CallSite, EvaluateError, Expression, Functions, Host, Roots};
 use smol_str::SmolStr;
@@ -48,6 +50,7 @@ pub(crate) struct Context<'e> {
     frames: Vec<(Frame, Value)>,
     images: Option<Images>,
     identity: u64,
+    presets: Overlay<'e>,
 }
 
 /// Names that always exist, wherever they come from.
@@ -93,6 +96,7 @@ impl<'e> Context<'e> {
             frames: Vec::new(),
             images: None,
             identity: hash([&policy.namespace, &policy.name, ground.rule]),
+            presets: Overlay::new(ground.request.presets.as_deref(), ground.rule),
         }
     }
 
@@ -168,8 +172,11 @@ impl<'e> Context<'e> {
             })
             .collect();
         for index in wanted.into_iter().rev() {
-            self.load(index).map_err(Unresolved::Stopped)?;
+            if !self.is_preset(index) {
+                self.load(index).map_err(Unresolved::Stopped)?;
+            }
         }
+        self.presets.put(&mut self.base, &self.frames);
         for name in RESERVED {
             // With all names asked for, `images` is only there when it can be told.
             let quiet = name == "images" && roots == Roots::All;
@@ -185,6 +192,13 @@ impl<'e> Context<'e> {
             }
         }
         Ok(())
+    }
+
+    /// Whether a values file stands for this entry: what would be asked of a cluster or a registry is not asked.
+    fn is_preset(&self, index: usize) -> bool {
+        self.entries.get(index).is_some_and(|entry| {
+            !matches!(entry.source, Source::Variable { .. }) && self.presets.has(&entry.name)
+        })
     }
 
     /// Whether this entry is the one that its name means at this point.
@@ -238,7 +252,7 @@ impl<'e> Context<'e> {
             "serviceAccountName" => Value::string(request::service_account(self.request).1),
             _ => Value::string(request::service_account(self.request).0),
         };
-        self.base.insert(SmolStr::new_static(name), value);
+        self.base.insert(SmolStr::new_static(name), self.presets.over(name, value));
         Ok(())
     }
 }

@@ -2,7 +2,10 @@
 use sigward_document::Value;
 pub use sigward_sigstore::requirement::Timestamp;
 use smol_str::SmolStr;
-use std::sync::{Arc, OnceLock};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+};
 
 /// One admission request, one object of a background scan, or one resource of the command line.
 #[derive(Debug)]
@@ -39,8 +42,35 @@ pub struct Request {
     pub now: Timestamp,
     /// `random()` is a function of this, the rule and the call site, so rounds agree.
     pub seed: u64,
-    /// The command line's values file by policy and rule; null elsewhere.
-    pub presets: Value,
+    /// What a values file of the command line says in place of a cluster; `None` elsewhere.
+    pub presets: Option<Arc<Presets>>,
+}
+
+/// What a values file of the command line says, for one policy. Names are trees: `{"request": {"operation": "UPDATE"}}`.
+#[derive(Clone, Debug, Default)]
+pub struct Presets {
+    /// Names for every rule, laid over what the request says. A map or null.
+    pub variables: Value,
+    /// More of them by the name of a rule, as it is written in the policy.
+    pub rules: BTreeMap<SmolStr, RulePresets>,
+}
+
+/// What a values file says about one rule.
+#[derive(Clone, Debug, Default)]
+pub struct RulePresets {
+    /// Names for the rule and for what is generated from it. A map or null.
+    pub values: Value,
+    /// Names inside a `foreach`, with one value for each element.
+    pub foreach: BTreeMap<SmolStr, Vec<Value>>,
+}
+
+impl Presets {
+    /// What is said about a rule, generated ones included.
+    pub(crate) fn of_rule(&self, rule: &str) -> Option<&RulePresets> {
+        let written =
+            rule.strip_prefix("autogen-cronjob-").or_else(|| rule.strip_prefix("autogen-"));
+        self.rules.get(rule).or_else(|| self.rules.get(written?))
+    }
 }
 
 /// `apps/v1, Kind=Deployment`.

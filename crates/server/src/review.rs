@@ -162,7 +162,7 @@ pub fn parse(
         selection,
         now: Timestamp(moment.unix_seconds),
         seed: moment.seed,
-        presets: Value::NULL,
+        presets: None,
     })
 }
 

@@ -251,7 +251,7 @@ pub(crate) fn request(kind: &str, stage: Stage, object: &str) -> Request {
         selection: Selection::All,
         now: Timestamp(NOW),
         seed: 7,
-        presets: Value::NULL,
+        presets: None,
     }
 }
 

@@ -306,7 +306,7 @@ pub(crate) fn as_create(resource: &Value) -> Request {
         selection: Selection::All,
         now: now(),
         seed: 0,
-        presets: Value::NULL,
+        presets: None,
     }
 }
 
