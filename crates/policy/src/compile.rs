@@ -5,11 +5,13 @@ mod cluster_policy;
 mod conditions;
 mod context;
 mod exception;
+mod generate;
 mod mutate;
 mod names;
 mod rule;
 mod sink;
 mod suggest;
+mod validate;
 pub(crate) mod verify_images;
 
 use crate::{
@@ -48,8 +50,12 @@ pub struct Policy {
 /// How many rules of each type the policy was written with, generated ones left out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RuleCounts {
+    /// `validate`
+    pub validate: u32,
     /// `mutate`
     pub mutate: u32,
+    /// `generate`
+    pub generate: u32,
     /// `verifyImages`
     pub verify_images: u32,
 }

@@ -52,6 +52,8 @@ enum Phase {
     Verify,
     /// What the validating webhook checks of images.
     Check,
+    /// Validate rules, in one walk with `Check`.
+    Validate,
 }
 
 /// What came of a rule that has run.

@@ -2,9 +2,10 @@
 use crate::{
     conditions::Conditions,
     context::entry::ContextEntry,
+    decision::RuleType,
     images::extract::Extractor,
     matching::{Block, selector::Selector},
-    rules::{json_patch::JsonPatch, verify_images::VerifyImages},
+    rules::{generate::Generate, mutate::Mutate, validate::Validate, verify_images::VerifyImages},
     snapshot::FailureAction,
     variables::Template,
 };
@@ -35,10 +36,27 @@ pub(crate) struct Rule {
 /// What a rule does.
 #[derive(Debug)]
 pub(crate) enum Action {
+    /// `validate`.
+    Validate(Box<Validate>),
+    /// `mutate`.
+    Mutate(Box<Mutate>),
+    /// `generate`.
+    Generate(Box<Generate>),
     /// `verifyImages`.
-    VerifyImages(VerifyImages),
-    /// `mutate.patchesJson6902`.
-    JsonPatch(JsonPatch),
+    VerifyImages(Box<VerifyImages>),
+}
+
+impl Action {
+    /// The same in the words of reports.
+    pub(crate) fn rule_type(&self) -> RuleType {
+        match self {
+            Self::Validate(_) => RuleType::Validation,
+            Self::Mutate(_) => RuleType::Mutation,
+            // Uninhabited as long as no generate rule compiles.
+            Self::Generate(generate) => match **generate {},
+            Self::VerifyImages(_) => RuleType::ImageVerify,
+        }
+    }
 }
 
 /// `validationFailureAction` and what overrides it.

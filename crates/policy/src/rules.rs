@@ -1,4 +1,6 @@
 //! What rules do: one file per action.
+pub(crate) mod generate;
 pub(crate) mod image_check;
-pub(crate) mod json_patch;
+pub(crate) mod mutate;
+pub(crate) mod validate;
 pub(crate) mod verify_images;

@@ -2,6 +2,8 @@
 //!
 //! All or nothing: one rule that names a Pod by its name keeps every rule of the policy from being generated.
 //! Paths are shifted inside every text of a rule, messages and literals included, as upstream does.
+mod wrap;
+
 use crate::matching::kind;
 use sigward_document::{Value, View};
 use smol_str::SmolStr;
@@ -144,6 +146,8 @@ impl Shift {
             let value = match key {
                 "name" => Value::string(&name),
                 "match" | "exclude" => self.block(value, kinds),
+                "validate" => self.texts(&wrap::validate(value, self.template)),
+                "mutate" => self.texts(&wrap::mutate(value, self.template)),
                 _ => self.texts(value),
             };
             (SmolStr::new(key), value)

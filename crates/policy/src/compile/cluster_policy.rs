@@ -291,8 +291,10 @@ fn counts(rules: &[Rule], generated: usize) -> RuleCounts {
     let mut counts = RuleCounts::default();
     for rule in rules.iter().take(rules.len().saturating_sub(generated)) {
         match rule.action {
+            Action::Validate(_) => counts.validate += 1,
+            Action::Mutate(_) => counts.mutate += 1,
+            Action::Generate(_) => counts.generate += 1,
             Action::VerifyImages(_) => counts.verify_images += 1,
-            Action::JsonPatch(_) => counts.mutate += 1,
         }
     }
     counts
@@ -305,19 +307,23 @@ fn webhook_rule(rule: &Rule) -> WebhookRule {
             kinds.push(pattern.clone());
         }
     }
+    let (mutating, validating) = match &rule.action {
+        Action::Validate(_) | Action::Generate(_) => (false, true),
+        Action::Mutate(_) => (true, false),
+        Action::VerifyImages(verify) => (true, verify.is_checked()),
+    };
     let mut operations: Vec<Operation> =
         rule.matches.filters.iter().flat_map(|f| f.operations.iter().copied()).collect();
     // A filter that says nothing of operations means all that the action is for.
     if operations.is_empty() || rule.matches.filters.iter().any(|f| f.operations.is_empty()) {
         operations.extend([Operation::Create, Operation::Update]);
+        if !mutating {
+            operations.extend([Operation::Delete, Operation::Connect]);
+        }
     }
     operations.sort_unstable();
     operations.dedup();
-    let validating = match &rule.action {
-        Action::VerifyImages(verify) => verify.is_checked(),
-        Action::JsonPatch(_) => false,
-    };
-    WebhookRule { kinds, operations, mutating: true, validating }
+    WebhookRule { kinds, operations, mutating, validating }
 }
 
 fn actions(spec: &Spec, sink: &mut Sink) -> FailureActions {

@@ -1,6 +1,9 @@
 //! `mutate` from the wire: JSON patches; what this build does not do is refused.
 use super::{Sink, names::Scope};
-use crate::rules::json_patch::{self, JsonPatch};
+use crate::rules::mutate::{
+    Mutate,
+    json_patch::{self, JsonPatch},
+};
 use sigward_api::kyverno::v1::Mutation;
 use sigward_document::Value;
 
@@ -10,7 +13,7 @@ pub(crate) fn compile(
     path: &str,
     scope: &Scope,
     sink: &mut Sink,
-) -> Option<JsonPatch> {
+) -> Option<Mutate> {
     for (present, field) in [
         (wire.patch_strategic_merge.is_some(), "patchStrategicMerge"),
         (!wire.for_each.is_empty(), "foreach"),
@@ -29,7 +32,7 @@ pub(crate) fn compile(
     }
     check(&wire.patches_json6902, &path, sink);
     let patches = scope.template(Value::string(&wire.patches_json6902), &path, sink);
-    Some(JsonPatch { patches })
+    Some(Mutate::JsonPatch(JsonPatch { patches }))
 }
 
 /// What can be said before variables are resolved.

@@ -1,5 +1,7 @@
 //! One rule from the wire.
-use super::{Sink, block, conditions, context, mutate, names::Scope, verify_images};
+use super::{
+    Sink, block, conditions, context, generate, mutate, names::Scope, validate, verify_images,
+};
 use crate::{
     images::extract::Extractor,
     matching::kind,
@@ -95,29 +97,27 @@ pub(crate) fn compile(
         })
         .collect();
     let extractors = extractors(wire, path, sink);
+    if wire.verify_images.is_empty() && !extractors.is_empty() {
+        sink.error(
+            &format!("{path}.imageExtractors"),
+            "imageExtractors are only for verifyImages rules",
+        );
+    }
     let action = if let Some(mutation) = &wire.mutate {
-        if !extractors.is_empty() {
-            sink.error(
-                &format!("{path}.imageExtractors"),
-                "imageExtractors are only for verifyImages rules",
-            );
-        }
-        Action::JsonPatch(mutate::compile(mutation, &format!("{path}.mutate"), &scope, sink)?)
+        mutate::compile(mutation, &format!("{path}.mutate"), &scope, sink)
+            .map(|mutate| Action::Mutate(Box::new(mutate)))
+    } else if wire.validate.is_some() {
+        validate::compile(&format!("{path}.validate"), sink)
+            .map(|validate| Action::Validate(Box::new(validate)))
+    } else if wire.generate.is_some() {
+        generate::compile(&format!("{path}.generate"), sink)
+            .map(|generate| Action::Generate(Box::new(generate)))
     } else {
         check_kinds(&matches, &match_path, sink);
-        let transforms =
-            extractors.values().flatten().any(|extractor| extractor.jmes_path.is_some());
-        if transforms
-            && wire.verify_images.iter().any(v1::ImageVerification::effective_mutate_digest)
-        {
-            sink.error_with(
-                &format!("{path}.imageExtractors"),
-                "an image that jmesPath transforms cannot be pinned",
-                "set `mutateDigest: false`",
-            );
-        }
-        Action::VerifyImages(verify_images::compile(wire, document, path, &scope, ground, sink)?)
-    };
+        check_pins(wire, &extractors, path, sink);
+        verify_images::compile(wire, document, path, &scope, ground, sink)
+            .map(|verify| Action::VerifyImages(Box::new(verify)))
+    }?;
     Some(Rule {
         name: SmolStr::new(&wire.name),
         matches,
@@ -130,7 +130,7 @@ pub(crate) fn compile(
     })
 }
 
-/// Exactly one action, and one that this build has.
+/// Exactly one action.
 fn one_action(wire: &v1::Rule, path: &str, sink: &mut Sink) -> bool {
     let actions = usize::from(wire.mutate.is_some())
         + usize::from(wire.validate.is_some())
@@ -141,17 +141,25 @@ fn one_action(wire: &v1::Rule, path: &str, sink: &mut Sink) -> bool {
             path,
             "a rule must define exactly one of mutate, validate, generate and verifyImages",
         );
-        return false;
     }
-    for (present, field) in
-        [(wire.validate.is_some(), "validate"), (wire.generate.is_some(), "generate")]
-    {
-        if present {
-            sink.unsupported(&format!("{path}.{field}"), &format!("a {field} rule"));
-            return false;
-        }
+    actions == 1
+}
+
+/// What a jmesPath makes up cannot be written back.
+fn check_pins(
+    wire: &v1::Rule,
+    extractors: &BTreeMap<SmolStr, Vec<Extractor>>,
+    path: &str,
+    sink: &mut Sink,
+) {
+    let transforms = extractors.values().flatten().any(|extractor| extractor.jmes_path.is_some());
+    if transforms && wire.verify_images.iter().any(v1::ImageVerification::effective_mutate_digest) {
+        sink.error_with(
+            &format!("{path}.imageExtractors"),
+            "an image that jmesPath transforms cannot be pinned",
+            "set `mutateDigest: false`",
+        );
     }
-    true
 }
 
 fn check_kinds(matches: &crate::matching::Block, path: &str, sink: &mut Sink) {

@@ -109,13 +109,13 @@ impl Done {
     /// Takes the outcomes of verified images: pins go into the object, then the annotations.
     pub(super) fn verified(
         &mut self,
-        finished: Vec<(usize, SmolStr, Finished)>,
+        finished: Vec<(SmolStr, Finished)>,
         evaluated: &BTreeSet<PolicyName>,
     ) {
         let mut digests: BTreeMap<SmolStr, Digest> = BTreeMap::new();
         let mut pins: BTreeMap<SmolStr, PinnedImage> = BTreeMap::new();
         let mut record = Record::new();
-        for (_, rule, mut finished) in finished {
+        for (rule, mut finished) in finished {
             let pinned = finished.pins.iter().map(|(at, pin)| (at.clone(), pin.digest().clone()));
             let claims: Vec<(SmolStr, Digest)> =
                 finished.verified.iter().cloned().chain(pinned).collect();

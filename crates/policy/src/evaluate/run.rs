@@ -1,4 +1,9 @@
-//! The phases of one evaluation, rule by rule.
+//! The phases of one evaluation: what they share, and their order.
+mod check;
+mod mutate;
+mod validate;
+mod verify;
+
 use super::{
     Finished, Key, Phase, Probe, Progress,
     candidate::{Asked, namespace_labels, roles},
@@ -7,17 +12,13 @@ use super::{
 use crate::{
     compile::Policy,
     context::{Context, Ground},
-    decision::{Decision, ImageOutcome, RuleOutcome, RuleType, Status},
+    decision::{Decision, RuleOutcome, Status},
     fact::Facts,
     matching::any_matches,
     message,
-    outcome::{Found, Judgement, judge, judge_image, rank},
+    outcome::{Found, Judgement, judge},
     request::{Operation, Request, Stage},
-    rule::{Action, Rule},
-    rules::{
-        json_patch::JsonPatch,
-        verify_images::{ImageResult, Results, VerifyImages},
-    },
+    rule::{Action, Override, Rule},
     snapshot::{FailureAction, Snapshot},
     stop::Stop,
 };
@@ -36,7 +37,20 @@ pub(super) struct Run<'r> {
     pub(super) probe: &'r mut dyn Probe,
 }
 
-impl Run<'_> {
+/// Where a rule stands in the snapshot.
+#[derive(Clone, Copy)]
+struct Place {
+    policy: usize,
+    rule: usize,
+}
+
+impl Place {
+    fn key(self, phase: Phase) -> Key {
+        Key { phase, policy: self.policy, rule: self.rule }
+    }
+}
+
+impl<'r> Run<'r> {
     /// All phases of the request's stage over the candidate policies.
     pub(super) fn all(&mut self, candidates: &[usize]) -> Result<Decision, Waits> {
         if self.is_excluded()? {
@@ -63,13 +77,13 @@ impl Run<'_> {
                 return Ok(done.refuse_mutation(self.snapshot));
             }
             let object = done.object.clone();
-            let finished = self.independent(Phase::Verify, candidates, &object)?;
+            let finished = self.verify(candidates, &object)?;
             let evaluated = self.evaluated(candidates);
             done.verified(finished, &evaluated);
         }
         if self.request.stage != Stage::Mutating {
             let object = done.object.clone();
-            for (_, _, finished) in self.independent(Phase::Check, candidates, &object)? {
+            for finished in self.check(candidates, &object)? {
                 done.checked(finished);
             }
         }
@@ -94,63 +108,24 @@ impl Run<'_> {
         }
     }
 
-    /// Mutate rules, each on the output of the one before.
-    fn mutate(&mut self, candidates: &[usize], object: &mut Value) -> Result<Vec<Finished>, Waits> {
-        let mut all = Vec::new();
-        for index in candidates {
-            let Some(policy) = self.policy(*index) else { continue };
-            for (at, rule) in policy.rules.iter().enumerate() {
-                let Action::JsonPatch(patch) = &rule.action else { continue };
-                let key = Key { phase: Phase::Mutate, policy: *index, rule: at };
-                let finished = self.one(key, &policy, rule, object, |run, action| {
-                    run.apply(&policy, rule, patch, object, action)
-                });
-                let finished = finished.map_err(|_| Waits)?;
-                if let Some(changed) = &finished.object {
-                    *object = changed.clone();
-                }
-                let applied = is_applied(&finished);
-                let failed = finished.outcome.as_ref().is_some_and(|o| o.blocks);
-                all.push(finished);
-                if failed {
-                    return Ok(all);
-                }
-                if applied && policy.apply_one {
-                    break;
-                }
-            }
-        }
-        Ok(all)
-    }
-
-    /// Rules that do not see one another: all run, and all that they want is wanted together.
+    /// Rules that do not see one another: all run, and all that they want is wanted together. `step` is `None` for
+    /// a rule that is not of the phase.
     fn independent(
         &mut self,
-        phase: Phase,
         candidates: &[usize],
-        object: &Value,
-    ) -> Result<Vec<(usize, SmolStr, Finished)>, Waits> {
-        // COMPAT: Kyverno 1.19: what is deleted is never verified; test: a_delete_is_never_checked
-        if !matches!(self.request.operation, Operation::Create | Operation::Update) {
-            return Ok(Vec::new());
-        }
+        mut step: impl FnMut(&mut Self, Place, &'r Policy, &'r Rule) -> Option<Result<Finished, Waits>>,
+    ) -> Result<Vec<(SmolStr, Finished)>, Waits> {
         let mut all = Vec::new();
         let mut waits = false;
         for index in candidates {
             let Some(policy) = self.policy(*index) else { continue };
             for (at, rule) in policy.rules.iter().enumerate() {
-                let Action::VerifyImages(verify) = &rule.action else { continue };
-                if phase == Phase::Check && !verify.is_checked() {
-                    continue;
-                }
-                let key = Key { phase, policy: *index, rule: at };
-                let finished = self.one(key, &policy, rule, object, |run, action| {
-                    run.images(phase, &policy, rule, verify, object, action)
-                });
+                let place = Place { policy: *index, rule: at };
+                let Some(finished) = step(self, place, policy, rule) else { continue };
                 // Under `One`, whether later rules run depends on what comes of this one.
                 let last = if let Ok(finished) = finished {
                     let applied = is_applied(&finished);
-                    all.push((*index, rule.name.clone(), finished));
+                    all.push((rule.name.clone(), finished));
                     applied
                 } else {
                     waits = true;
@@ -162,6 +137,10 @@ impl Run<'_> {
             }
         }
         if waits { Err(Waits) } else { Ok(all) }
+    }
+
+    fn policy(&self, index: usize) -> Option<&'r Policy> {
+        self.snapshot.policies().get(index).map(AsRef::as_ref)
     }
 
     /// One rule: from the memo, or run now.
@@ -193,7 +172,7 @@ impl Run<'_> {
                     Err(Stop::Error(_)) => FailureAction::Enforce,
                 };
                 let judgement =
-                    judge(Found::Error, rule_type(rule), action, policy.failure_policy());
+                    judge(Found::Error, rule.action.rule_type(), action, policy.failure_policy());
                 let outcome = outcome(policy, rule, judgement, action, error.to_string());
                 let finished = Finished { outcome: Some(outcome), ..Finished::default() };
                 self.progress.finished.insert(key, finished.clone());
@@ -257,10 +236,18 @@ impl Run<'_> {
 
     /// The failure action that holds for this rule and this object.
     fn action(&mut self, policy: &Policy, rule: &Rule) -> Result<FailureAction, Stop> {
-        if let Action::VerifyImages(VerifyImages { action: Some(action), .. }) = &rule.action {
-            return Ok(*action);
+        if let Action::VerifyImages(verify) = &rule.action
+            && let Some(action) = verify.action
+        {
+            return Ok(action);
         }
-        for entry in &policy.actions.overrides {
+        let overridden = self.overridden(&policy.actions.overrides)?;
+        Ok(overridden.unwrap_or(policy.actions.default))
+    }
+
+    /// The first override that is about the request's namespace; one that asks nothing is about all.
+    fn overridden(&mut self, overrides: &[Override]) -> Result<Option<FailureAction>, Stop> {
+        for entry in overrides {
             let by_name = entry.namespaces.is_empty()
                 || any_matches(&entry.namespaces, &self.request.namespace);
             if !by_name {
@@ -275,85 +262,9 @@ impl Run<'_> {
                     continue;
                 }
             }
-            return Ok(entry.action);
+            return Ok(Some(entry.action));
         }
-        Ok(policy.actions.default)
-    }
-
-    fn apply(
-        &mut self,
-        policy: &Policy,
-        rule: &Rule,
-        patch: &JsonPatch,
-        object: &Value,
-        action: FailureAction,
-    ) -> Result<Finished, Stop> {
-        if let Some(finished) = self.excepted(policy, rule, object, action)? {
-            return Ok(finished);
-        }
-        let snapshot = self.snapshot;
-        let ground = ground(snapshot, self.request, policy, rule, object);
-        let mut context = Context::new(&ground, self.facts);
-        if !rule.preconditions.evaluate(&mut context)?.holds {
-            let text = message::PRECONDITIONS.to_owned();
-            return Ok(skipped(policy, rule, action, text));
-        }
-        let patched = patch.apply(&mut context)?;
-        if !patched.changed {
-            return Ok(skipped(policy, rule, action, message::NO_PATCHES.to_owned()));
-        }
-        let name = finish::name(self.request, object);
-        let judgement = Judgement { status: Status::Pass, blocks: false };
-        let text = message::mutated(self.request, name);
-        Ok(Finished {
-            outcome: Some(outcome(policy, rule, judgement, action, text)),
-            object: Some(patched.object),
-            ..Finished::default()
-        })
-    }
-
-    fn images(
-        &mut self,
-        phase: Phase,
-        policy: &Policy,
-        rule: &Rule,
-        verify: &VerifyImages,
-        object: &Value,
-        action: FailureAction,
-    ) -> Result<Finished, Stop> {
-        let snapshot = self.snapshot;
-        let ground = ground(snapshot, self.request, policy, rule, object);
-        {
-            let mut context = Context::new(&ground, self.facts);
-            if !verify.applies(&mut context)? {
-                return Ok(Finished::default());
-            }
-            if !rule.preconditions.evaluate(&mut context)?.holds {
-                let text = message::PRECONDITIONS.to_owned();
-                return Ok(skipped(policy, rule, action, text));
-            }
-        }
-        if let Some(finished) = self.excepted(policy, rule, object, action)? {
-            return Ok(finished);
-        }
-        let mut context = Context::new(&ground, self.facts);
-        if phase == Phase::Verify {
-            let results = verify.verify(&rule.name, &mut context)?;
-            return Ok(sum_up(policy, rule, action, results));
-        }
-        let checked = verify.check(&rule.name, &mut context)?;
-        if !checked.results.images.is_empty() {
-            return Ok(sum_up(policy, rule, action, checked.results));
-        }
-        let status = match (checked.any_verified, checked.skipped.is_empty()) {
-            (false, false) => Status::Skip,
-            (true, _) => Status::Pass,
-            (false, true) => return Ok(Finished::default()),
-        };
-        let text = message::checked(&checked.skipped, checked.any_verified);
-        let judgement = Judgement { status, blocks: false };
-        let outcome = outcome(policy, rule, judgement, action, text);
-        Ok(Finished { outcome: Some(outcome), ..Finished::default() })
+        Ok(None)
     }
 
     /// Exceptions that match take the rule out.
@@ -392,69 +303,6 @@ impl Run<'_> {
         }
         Ok(Some(finished))
     }
-
-    fn policy(&self, index: usize) -> Option<std::sync::Arc<Policy>> {
-        self.snapshot.policies().get(index).cloned()
-    }
-
-    /// The policies of this call that verify images.
-    fn evaluated(
-        &self,
-        candidates: &[usize],
-    ) -> std::collections::BTreeSet<crate::snapshot::PolicyName> {
-        candidates
-            .iter()
-            .filter_map(|index| self.snapshot.policies().get(*index))
-            .filter(|policy| {
-                policy.rules.iter().any(|rule| matches!(rule.action, Action::VerifyImages(_)))
-            })
-            .map(|policy| policy.name().clone())
-            .collect()
-    }
-}
-
-/// The results of all images as the outcome of their rule: the worst status speaks.
-fn sum_up(policy: &Policy, rule: &Rule, action: FailureAction, results: Results) -> Finished {
-    if results.images.is_empty() {
-        return Finished::default();
-    }
-    let judged: Vec<(Judgement, ImageResult)> = results
-        .images
-        .into_iter()
-        .map(|result| (judge_image(&result, action, policy.failure_policy()), result))
-        .collect();
-    let worst = judged.iter().map(|(j, _)| j.status).max_by_key(|s| rank(*s));
-    let status = worst.unwrap_or(Status::Pass);
-    let blocks = judged.iter().any(|(j, _)| j.blocks);
-    let is_bad = |status: Status| matches!(status, Status::Fail | Status::Error);
-    let mut texts: Vec<String> = Vec::new();
-    let mut finished = Finished::default();
-    let mut images: Vec<ImageOutcome> = Vec::new();
-    for (judgement, result) in judged {
-        if is_bad(judgement.status) == is_bad(status)
-            && let Some(text) = result.message
-            && !texts.contains(&text)
-        {
-            texts.push(text);
-        }
-        let pointer = result.outcome.pointer.clone();
-        if let Some(recorded) = result.recorded {
-            finished.recorded.push((finish::recorded_name(&result.outcome), recorded));
-        }
-        if matches!(result.outcome.status, crate::decision::ImageStatus::Verified)
-            && let Some(digest) = &result.outcome.digest
-        {
-            finished.verified.push((pointer.clone(), digest.clone()));
-        }
-        finished.pins.extend(result.pin.map(|pin| (pointer, pin)));
-        finished.warnings.extend(result.warning);
-        images.push(result.outcome);
-    }
-    let judgement = Judgement { status, blocks };
-    let mut outcome = outcome(policy, rule, judgement, action, texts.join("; "));
-    outcome.images = images;
-    finished.outcome = Some(outcome);
-    finished
 }
 
 /// A rule that does not apply, and why.
@@ -475,7 +323,7 @@ fn outcome(
     RuleOutcome {
         policy: policy.name().clone(),
         rule: rule.name.clone(),
-        rule_type: rule_type(rule),
+        rule_type: rule.action.rule_type(),
         status: judgement.status,
         message,
         action,
@@ -503,13 +351,6 @@ fn ground<'g>(
         object,
         entries: &rule.context,
         extractors: &rule.extractors,
-    }
-}
-
-fn rule_type(rule: &Rule) -> RuleType {
-    match rule.action {
-        Action::VerifyImages(_) => RuleType::ImageVerify,
-        Action::JsonPatch(_) => RuleType::Mutation,
     }
 }
 

@@ -1,25 +1,17 @@
-//! `mutate.patchesJson6902`: changes the object before anything about it is verified.
+//! `mutate.patchesJson6902`: operations of RFC 6902.
+use super::Patched;
 use crate::{
     context::Context,
     stop::{RuleError, Stop},
     variables::Template,
 };
-use sigward_document::{Value, patch};
+use sigward_document::patch;
 
 /// The operations, as a text that may hold variables.
 #[derive(Clone, Debug)]
 pub(crate) struct JsonPatch {
     /// YAML or JSON: a list of operations.
     pub(crate) patches: Template,
-}
-
-/// What came of it.
-#[derive(Clone, Debug)]
-pub(crate) struct Patched {
-    /// The object afterwards; the same tree when nothing changed.
-    pub(crate) object: Value,
-    /// Whether anything changed.
-    pub(crate) changed: bool,
 }
 
 impl JsonPatch {
