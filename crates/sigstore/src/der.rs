@@ -2,16 +2,20 @@
 //!
 //! SPEC: X.690 section 10: lengths are minimal, integers are minimal.
 
+pub(crate) const BOOLEAN: u8 = 0x01;
 pub(crate) const INTEGER: u8 = 0x02;
 pub(crate) const BIT_STRING: u8 = 0x03;
 pub(crate) const OCTET_STRING: u8 = 0x04;
 pub(crate) const NULL: u8 = 0x05;
 pub(crate) const OID: u8 = 0x06;
+pub(crate) const UTF8_STRING: u8 = 0x0c;
 pub(crate) const UTC_TIME: u8 = 0x17;
 pub(crate) const GENERALIZED_TIME: u8 = 0x18;
 pub(crate) const SEQUENCE: u8 = 0x30;
+pub(crate) const SET: u8 = 0x31;
 pub(crate) const CONTEXT_0: u8 = 0xa0;
 pub(crate) const CONTEXT_1: u8 = 0xa1;
+pub(crate) const CONTEXT_3: u8 = 0xa3;
 
 /// Reads elements from the front of a slice.
 #[derive(Clone, Copy, Debug)]
@@ -70,6 +74,17 @@ impl<'a> Reader<'a> {
         }
         *self = ahead;
         Some(contents)
+    }
+
+    /// The next element with its header; it must have this tag.
+    pub(crate) fn whole(&mut self, tag: u8) -> Option<&'a [u8]> {
+        let mut ahead = *self;
+        let (found, _, whole) = ahead.any()?;
+        if found != tag {
+            return None;
+        }
+        *self = ahead;
+        Some(whole)
     }
 
     /// A reader over the contents of the next element, which must have this tag.

@@ -99,6 +99,24 @@ pub(crate) fn parse_object<'a, T: serde::Deserialize<'a>>(bytes: &'a [u8]) -> Op
     serde_json::from_slice(bytes).ok()
 }
 
+/// A value of an enumeration in protobuf's JSON mapping: its name, or its number.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(untagged)]
+pub(crate) enum EnumValue {
+    Name(String),
+    Number(u32),
+}
+
+impl EnumValue {
+    /// The name, or the number in decimal.
+    pub(crate) fn into_name(self) -> String {
+        match self {
+            Self::Name(name) => name,
+            Self::Number(number) => number.to_string(),
+        }
+    }
+}
+
 /// A JSON string as Go's `encoding/json` writes it, quotes included: `<`, `>`, `&` and the two
 /// line separators of JavaScript are escaped.
 pub(crate) fn go_json_string(text: &str) -> String {

@@ -2,16 +2,16 @@
 //!
 //! Public keys are canonical SPKI in DER, so that one key is one identity however it was written.
 //! Private keys are read from PKCS#1, SEC1, PKCS#8 and cosign's encrypted file.
-mod certificate;
 mod chain;
 mod encrypted;
 mod pem;
 mod private;
 mod public;
 
-pub use certificate::Certificate;
+pub use crate::certificate::Certificate;
 pub use chain::{ChainError, MAX_CHAIN};
 pub use encrypted::{EncryptedKeyError, decrypt_private_key, encrypt_private_key};
+pub(crate) use pem::{parse as parse_pem_blocks, write as write_pem};
 pub use private::{
     Ed25519Form, Entropy, EntropyError, MAX_KEY_FILE, PrivateKey, SignError, Signer,
 };

@@ -8,17 +8,17 @@ use crate::encoding::{decode_base64, encode_base64};
 use zeroize::Zeroizing;
 
 /// One block.
-pub(super) struct Block {
-    pub(super) label: String,
+pub(crate) struct Block {
+    pub(crate) label: String,
     /// May be a private key.
-    pub(super) contents: Zeroizing<Vec<u8>>,
+    pub(crate) contents: Zeroizing<Vec<u8>>,
 }
 
 /// Longest text that is looked at.
 pub(super) const MAX_TEXT: usize = 256 * 1024;
 
 /// All blocks, in order; at least one.
-pub(super) fn parse(text: &str) -> Result<Vec<Block>, KeyError> {
+pub(crate) fn parse(text: &str) -> Result<Vec<Block>, KeyError> {
     if text.len() > MAX_TEXT {
         return Err(KeyError::TooLarge);
     }
@@ -55,7 +55,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<Block>, KeyError> {
 }
 
 /// Writes one block, 64 characters a line.
-pub(super) fn write(label: &str, contents: &[u8]) -> Zeroizing<String> {
+pub(crate) fn write(label: &str, contents: &[u8]) -> Zeroizing<String> {
     let body = Zeroizing::new(encode_base64(contents));
     let mut out = Zeroizing::new(String::with_capacity(body.len() + body.len() / 64 + 80));
     out.push_str("-----BEGIN ");

@@ -86,6 +86,11 @@ impl PublicKey {
         Ok(Self(spki.to_vec()))
     }
 
+    /// Reads an RSA key in PKCS#1, as some logs publish theirs.
+    pub fn parse_pkcs1(bytes: &[u8]) -> Result<Self, KeyError> {
+        Self::parse_der(&rsa_spki(bytes))
+    }
+
     /// Reads one key: `PUBLIC KEY`, `RSA PUBLIC KEY` or `CERTIFICATE`; more than one is an error.
     pub fn parse_pem(text: &str) -> Result<Self, KeyError> {
         let mut keys = Self::parse_pem_all(text)?;
@@ -121,6 +126,17 @@ impl PublicKey {
     /// The SPKI.
     pub fn as_der(&self) -> &[u8] {
         &self.0
+    }
+
+    /// What the SPKI wraps: the point, the PKCS#1 structure, or the 32 bytes.
+    pub(crate) fn key_bytes(&self) -> Option<&[u8]> {
+        parts(&self.0).ok().map(|parts| parts.key)
+    }
+
+    /// The 32 bytes of an Ed25519 key.
+    pub(crate) fn ed25519_bytes(&self) -> Option<&[u8]> {
+        let parts = parts(&self.0).ok()?;
+        (parts.algorithm == Algorithm::Ed25519).then_some(parts.key)
     }
 
     /// `-----BEGIN PUBLIC KEY-----`, as `cosign.pub` holds it.

@@ -1,6 +1,6 @@
 //! Chains that hold, and chains with one link broken.
 use super::*;
-use crate::keys::PublicKey;
+
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName,
     ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, date_time_ymd,
