@@ -69,15 +69,11 @@ impl Registry {
         let deadline = self.own_deadline();
         let progress = Progress::default();
         let digest = sha256(repository, &bytes)?;
-        let rest = format!("blobs/{digest}");
-        let head = self.inner.writing(Method::HEAD, repository, &rest, Action::Push);
-        let answer = self.inner.ask(&head, access, deadline, &progress).await?;
-        match answer.status.as_u16() {
-            200 => return Ok(digest),
-            // HEAD is optional for old proxies.
-            404 | 405 => {}
-            _ => return Err(refused(&answer)),
+        let reference = DigestReference { repository: repository.into(), digest };
+        if self.has_blob(&reference, access).await? {
+            return Ok(reference.digest);
         }
+        let digest = reference.digest;
         let times = self.inner.exchange.options.times;
         let mut attempt = 0;
         loop {
@@ -97,6 +93,26 @@ impl Registry {
                 return result.map(|()| digest);
             }
             tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// True when the repository holds the blob: asked before it is fetched elsewhere and pushed.
+    ///
+    /// `false` for a registry that does not answer HEAD: pushing what is there already does no harm.
+    pub async fn has_blob(
+        &self,
+        reference: &DigestReference,
+        access: &Access,
+    ) -> Result<bool, FetchError> {
+        let rest = format!("blobs/{}", reference.digest);
+        let head = self.inner.writing(Method::HEAD, &reference.repository, &rest, Action::Push);
+        let answer =
+            self.inner.ask(&head, access, self.own_deadline(), &Progress::default()).await?;
+        match answer.status.as_u16() {
+            200 => Ok(true),
+            // HEAD is optional for old proxies.
+            404 | 405 => Ok(false),
+            _ => Err(refused(&answer)),
         }
     }
 

@@ -100,14 +100,15 @@ pub fn replace_type(existing: &[u8], predicate_type: &str) -> Result<Vec<u8>, As
 }
 
 /// Adds a layer to what is attached. `created` is RFC 3339, for `--record-creation-timestamp`; cosign
-/// leaves year one otherwise.
+/// leaves year one otherwise. Without a key (a signature that was made elsewhere) the same is only
+/// what has the same bytes everywhere.
 ///
 /// COMPAT: cosign 3.1.1: a layer with the same payload, media type and annotations whose signature is
 /// by the same key is not attached twice. test: signing_twice_attaches_once
-pub fn append(
+pub fn append<'k>(
     existing: Option<&[u8]>,
     layer: &LegacyLayer,
-    key: &PublicKey,
+    key: impl Into<Option<&'k PublicKey>>,
     manifests: Manifests,
     created: Option<&str>,
 ) -> Result<Attached, AssembleError> {
@@ -119,6 +120,7 @@ pub fn append(
         Some(existing) => read(existing)?.layers,
         None => Vec::new(),
     };
+    let key = key.into();
     if layers.iter().any(|there| is_same(there, layer, key)) {
         return Ok(Attached::AlreadyThere);
     }
@@ -154,7 +156,7 @@ fn read(existing: &[u8]) -> Result<ImageManifest, AssembleError> {
 }
 
 /// ECDSA signatures differ each time, so the one that is there is verified, not compared.
-fn is_same(there: &Descriptor, layer: &LegacyLayer, key: &PublicKey) -> bool {
+fn is_same(there: &Descriptor, layer: &LegacyLayer, key: Option<&PublicKey>) -> bool {
     let others = |annotations: &BTreeMap<String, String>| {
         let mut others = annotations.clone();
         others.remove(LEGACY_SIGNATURE);
@@ -167,8 +169,10 @@ fn is_same(there: &Descriptor, layer: &LegacyLayer, key: &PublicKey) -> bool {
         && signature.is_some_and(|text| {
             // An attestation's signature is inside the blob, which is equal.
             text.is_empty()
-                || decode_base64(text)
-                    .is_some_and(|signature| key.verify(&layer.blob.bytes, &signature).is_ok())
+                || layer.annotations.get(LEGACY_SIGNATURE) == Some(text)
+                || key.zip(decode_base64(text)).is_some_and(|(key, signature)| {
+                    key.verify(&layer.blob.bytes, &signature).is_ok()
+                })
         })
 }
 

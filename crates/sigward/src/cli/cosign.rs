@@ -2,28 +2,43 @@
 //!
 //! What was typed is parsed here and nowhere else; a command turns it into a requirement or a request to sign, and
 //! after that no flag exists. A flag of the keyless world is refused by name: none is accepted and ignored.
+mod attach;
 mod attest;
+mod attest_blob;
+mod clean;
+mod copy;
 mod deprecated;
 mod detached;
+mod download;
+mod env;
 mod evidence;
 mod flags;
+mod generate;
 mod generate_key_pair;
+mod hardware;
+mod images_in;
 mod import_key_pair;
 pub(crate) mod keys;
+mod load;
 mod login;
 mod pflag;
+mod progress;
 mod public_key;
 mod refuse;
 mod registry;
+mod save;
 mod sign;
 mod sign_blob;
 mod signing;
 mod time;
+mod transfer;
 mod tree;
 mod triangulate;
+mod upload;
 mod verify;
 mod verify_attestation;
 mod verify_blob;
+mod verify_blob_attestation;
 mod version;
 
 pub(crate) use flags::Global;
@@ -58,19 +73,43 @@ struct Cosign {
 /// cosign's commands; they hang at the top level of `sigward` too.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Commands {
+    #[command(hide = true)]
+    Attach(Box<attach::Attach>),
     Attest(Box<attest::Attest>),
+    AttestBlob(Box<attest_blob::AttestBlob>),
+    Clean(Box<clean::Clean>),
     Completion(super::completion::Completion),
+    #[command(hide = true)]
+    Copy(Box<copy::Copy>),
+    #[command(hide = true)]
+    Dockerfile(Box<images_in::Dockerfile>),
+    Download(Box<download::Download>),
+    Env(env::Env),
+    #[command(hide = true)]
+    Generate(Box<generate::Generate>),
     GenerateKeyPair(generate_key_pair::GenerateKeyPair),
     ImportKeyPair(import_key_pair::ImportKeyPair),
+    Load(Box<load::Load>),
     Login(login::Login),
+    #[command(hide = true)]
+    Manifest(Box<images_in::Manifest>),
+    #[command(hide = true)]
+    PivTool(hardware::PivTool),
+    #[command(name = "pkcs11-tool", hide = true)]
+    Pkcs11Tool(hardware::Pkcs11Tool),
     PublicKey(public_key::PublicKey),
+    Save(Box<save::Save>),
     Sign(Box<sign::Sign>),
     SignBlob(Box<sign_blob::SignBlob>),
-    Tree(tree::Tree),
-    Triangulate(triangulate::Triangulate),
+    Tree(Box<tree::Tree>),
+    #[command(hide = true)]
+    Triangulate(Box<triangulate::Triangulate>),
+    #[command(hide = true)]
+    Upload(Box<upload::Upload>),
     Verify(Box<verify::Verify>),
     VerifyAttestation(Box<verify_attestation::VerifyAttestation>),
     VerifyBlob(Box<verify_blob::VerifyBlob>),
+    VerifyBlobAttestation(Box<verify_blob_attestation::VerifyBlobAttestation>),
     Version(version::Version),
 }
 
@@ -203,19 +242,34 @@ async fn dispatch(
     tree: fn() -> Command,
 ) -> Result<(), Failure> {
     match given {
+        Commands::Attach(it) => attach::run(output, *it).await,
         Commands::Attest(it) => attest::run(output, *it).await,
+        Commands::AttestBlob(it) => attest_blob::run(output, &it),
+        Commands::Clean(it) => clean::run(output, *it).await,
         Commands::Completion(it) => it.run(&mut tree(), output),
+        Commands::Copy(it) => copy::run(output, *it).await,
+        Commands::Dockerfile(it) => images_in::run_dockerfile(output, *it).await,
+        Commands::Download(it) => download::run(output, *it).await,
+        Commands::Env(it) => env::run(output, &it),
+        Commands::Generate(it) => generate::run(output, *it).await,
         Commands::GenerateKeyPair(it) => generate_key_pair::run(output, &it),
         Commands::ImportKeyPair(it) => import_key_pair::run(output, &it),
+        Commands::Load(it) => load::run(output, *it).await,
         Commands::Login(it) => login::run(output, &it),
+        Commands::Manifest(it) => images_in::run_manifest(output, *it).await,
+        Commands::PivTool(_) => hardware::refused("piv-tool"),
+        Commands::Pkcs11Tool(_) => hardware::refused("pkcs11-tool"),
         Commands::PublicKey(it) => public_key::run(output, &it),
+        Commands::Save(it) => save::run(output, *it).await,
         Commands::Sign(it) => sign::run(output, *it).await,
         Commands::SignBlob(it) => sign_blob::run(output, &it),
-        Commands::Tree(it) => tree::run(output, it).await,
-        Commands::Triangulate(it) => triangulate::run(output, it).await,
+        Commands::Tree(it) => tree::run(output, *it).await,
+        Commands::Triangulate(it) => triangulate::run(output, *it).await,
+        Commands::Upload(it) => upload::run(output, *it).await,
         Commands::Verify(it) => verify::run(output, *it).await,
         Commands::VerifyAttestation(it) => verify_attestation::run(output, *it).await,
         Commands::VerifyBlob(it) => verify_blob::run(output, &it),
+        Commands::VerifyBlobAttestation(it) => verify_blob_attestation::run(output, &it),
         Commands::Version(it) => version::run(output, &it),
     }
 }

@@ -210,3 +210,28 @@ fn versions_and_completions_are_printed() {
         assert!(ours.contains("sigward"), "{shell}");
     }
 }
+
+#[test]
+fn the_environment_is_listed_without_its_secrets() {
+    let stage = Stage::new();
+    let set = [("COSIGN_PASSWORD", "hush"), ("COSIGN_REPOSITORY", "r.test/x")];
+    let run = |flags: &[&str]| stage.run_with(&set, &[&["env"], flags].concat()).ok().out;
+    let plain = run(&["--show-descriptions=false"]);
+    assert!(plain.contains("COSIGN_PASSWORD=******\n"), "{plain}");
+    assert!(plain.contains("COSIGN_REPOSITORY=r.test/x\n") && !plain.contains("hush"), "{plain}");
+    assert!(!plain.contains('#'), "{plain}");
+    let names: Vec<&str> = plain.lines().map(|line| line.split_once('=').unwrap().0).collect();
+    assert!(names.is_sorted() && names.len() == 29, "{names:?}");
+    assert!(run(&[]).contains("# COSIGN_PASSWORD the password"));
+    assert!(run(&["--show-sensitive-values"]).contains("COSIGN_PASSWORD=hush\n"));
+}
+
+#[test]
+fn hardware_tools_say_that_they_are_not_there() {
+    let stage = Stage::new();
+    for tool in ["piv-tool", "pkcs11-tool"] {
+        for line in [&[tool][..], &[tool, "list-keys"]] {
+            stage.run(line).fails(1, &format!("This cosign was not built with {tool} support!"));
+        }
+    }
+}

@@ -7,14 +7,19 @@
     reason = "test code"
 )]
 mod attest;
+mod beside;
 mod blob;
+mod blob_attestation;
 mod command_line;
 mod faults;
 mod flag_table;
+mod images_in;
 mod keys;
 mod look;
 mod refused;
 mod registry;
+mod report;
 mod sign;
 mod stage;
+mod transfer;
 mod verify;

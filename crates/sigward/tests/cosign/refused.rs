@@ -11,7 +11,6 @@ const SWITCHES: &[&str] = &[
     "insecure-skip-verify",
     "issue-certificate",
     "k8s-keychain",
-    "local-image",
     "oidc-disable-ambient-providers",
     "sk",
     "use-signed-timestamps",
@@ -26,7 +25,17 @@ fn line(command: &str, image: &str) -> Vec<String> {
         "verify" => &["verify", "--key", "k.pub", IGNORE_LOG, image],
         "verify-attestation" => &["verify-attestation", "--key", "k.pub", IGNORE_LOG, image],
         "verify-blob" => &["verify-blob", "--key", "k.pub", IGNORE_LOG, "--bundle", "b", "f"],
+        "attest-blob" => {
+            &["attest-blob", "--key", "k.key", NO_LOG, "--predicate", "p", "--bundle", "new", "f"]
+        }
+        "verify-blob-attestation" => {
+            &["verify-blob-attestation", "--key", "k.pub", IGNORE_LOG, "--bundle", "ab", "f"]
+        }
         "tree" => &["tree", image],
+        "copy" => &["copy", "-f", image, image],
+        "clean" => &["clean", "-f", "--type", "sbom", image],
+        "generate" => &["generate", image],
+        "save" => &["save", "--dir", "saved", image],
         "triangulate" => &["triangulate", image],
         "public-key" => &["public-key", "--key", "k.key"],
         "generate-key-pair" => &["generate-key-pair", "--output-key-prefix", "fresh"],
@@ -38,7 +47,18 @@ fn line(command: &str, image: &str) -> Vec<String> {
 fn commands_of(given: &'static str, flag: &str) -> Vec<&'static str> {
     match (given, flag) {
         ("*", "k8s-keychain") => {
-            vec!["sign", "attest", "verify", "verify-attestation", "tree", "triangulate"]
+            vec![
+                "sign",
+                "attest",
+                "verify",
+                "verify-attestation",
+                "tree",
+                "triangulate",
+                "copy",
+                "clean",
+                "generate",
+                "save",
+            ]
         }
         ("*", "sk" | "slot") => vec![
             "sign",
@@ -47,6 +67,8 @@ fn commands_of(given: &'static str, flag: &str) -> Vec<&'static str> {
             "verify",
             "verify-attestation",
             "verify-blob",
+            "attest-blob",
+            "verify-blob-attestation",
             "public-key",
         ],
         ("*", other) => panic!("which commands have {other}?"),
@@ -61,7 +83,11 @@ fn a_flag_of_a_missing_part_is_refused_by_name() {
     stage.write("f", "hello");
     stage.sign(&image, &[]).ok();
     stage.attest(&image, &[]).ok();
+    stage.write("p", "{}");
     stage.run(&["sign-blob", "--key", "k.key", NO_LOG, "--bundle", "b", "f"]).ok();
+    let attest =
+        ["attest-blob", "--key", "k.key", NO_LOG, "--bundle", "ab", "--predicate", "p", "f"];
+    stage.run(&attest).ok();
     stage.registry.reset_log();
     let mut refused = 0;
     for (commands, flag, _) in FLAGS.iter().filter(|(_, _, test)| *test == REFUSED) {
@@ -88,9 +114,15 @@ fn a_flag_of_a_missing_part_is_refused_by_name() {
         "verify",
         "verify-attestation",
         "verify-blob",
+        "attest-blob",
+        "verify-blob-attestation",
         "tree",
         "triangulate",
         "public-key",
+        "copy",
+        "clean",
+        "generate",
+        "save",
     ] {
         let words = line(command, &image);
         stage.run(&words.iter().map(String::as_str).collect::<Vec<_>>()).ok();

@@ -247,5 +247,5 @@ async fn attest_target(
         created: work.it.record_creation_timestamp.then_some(work.created.as_str()),
         replace: work.it.replace.then_some(predicate_type),
     };
-    signing::push_legacy(client, target, &work.key, &[layer], form).await
+    signing::push_legacy(client, target, Some(work.key.public_key()), &[layer], form).await
 }

@@ -31,9 +31,23 @@ const FLAGS: &[(&[&str], &str, &str)] = &[
     (&["verify-blob"], "signature", "please use --bundle to provide a signature"),
 ];
 
+/// Commands that the peer is about to give up, and what does the same.
+const COMMANDS: &[(&str, &str)] = &[
+    ("triangulate", "please use `tree` to show referring artifacts"),
+    ("copy", "please use `save` and `load`, or a tool that copies referrers"),
+    ("attach", "please use `sign` and `attest`, or a tool that pushes referrers"),
+    ("generate", "please use in-toto tooling"),
+    ("upload", "please use a tool that pushes artifacts"),
+    ("dockerfile", "please use `verify` with the images of the file"),
+    ("manifest", "please use `verify` with the images of the file, or a policy"),
+];
+
 /// Says so for each flag of the command that was typed.
 pub(super) fn flags(output: &Output, matches: &ArgMatches) {
-    let Some((name, inner)) = matches.subcommand() else { return };
+    let Some((name, mut inner)) = matches.subcommand() else { return };
+    while let Some((_, nested)) = inner.subcommand() {
+        inner = nested;
+    }
     for (commands, id, advice) in FLAGS {
         let typed = (commands.is_empty() || commands.contains(&name))
             && inner.try_contains_id(id).is_ok_and(|known| known)
@@ -42,9 +56,7 @@ pub(super) fn flags(output: &Output, matches: &ArgMatches) {
             output.say(&format!("Flag --{} has been deprecated, {advice}", id.replace('_', "-")));
         }
     }
-    if name == "triangulate" {
-        output.say(
-            "Command \"triangulate\" is deprecated, please use `tree` to show referring artifacts",
-        );
+    if let Some((name, advice)) = COMMANDS.iter().find(|(command, _)| *command == name) {
+        output.say(&format!("Command {name:?} is deprecated, {advice}"));
     }
 }

@@ -5,9 +5,10 @@ use super::{
     keys,
     registry::{self, Subject, signature_repository},
     signing,
+    transfer::layout::Layout,
 };
 use crate::exit_code;
-use sigward_oci::{Access, Digest, DigestReference, TagReference};
+use sigward_oci::{Access, Digest, DigestReference, Index, TagReference};
 use sigward_remote::{Registry, Transport};
 use sigward_sigstore::{
     keys::PublicKey,
@@ -19,6 +20,7 @@ use sigward_sigstore::{
 use smol_str::SmolStr;
 use std::{
     num::NonZeroU16,
+    path::Path,
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -209,40 +211,104 @@ pub(super) fn now() -> Timestamp {
 /// # Errors
 /// cosign's text and exit code for a refusal; the cause for what could not be told.
 pub(super) async fn prove(
-    client: &Registry,
+    questions: &Questions,
     subject: &Subject,
     requirement: &Arc<Requirement>,
 ) -> Result<Vec<Arc<Verified>>, Failure> {
+    match outcome(questions, subject, requirement).await? {
+        Outcome::Verified(verified) => Ok(verified),
+        Outcome::Refuted(refusal) => Err(refused(&refusal)),
+        Outcome::Undetermined(cause) => Err(undetermined(&cause)),
+    }
+}
+
+/// Proves one image: which of the three outcomes it was, with everything that was found.
+///
+/// # Errors
+/// `COSIGN_MAX_ATTACHMENT_SIZE` is no size.
+pub(super) async fn outcome(
+    questions: &Questions,
+    subject: &Subject,
+    requirement: &Arc<Requirement>,
+) -> Result<Outcome<Vec<Arc<Verified>>, Refusal>, Failure> {
     let limits = Limits { layer_bytes: registry::attachment_limit()?, ..Limits::default() };
     // Every signature that passes is shown, as with cosign.
     let prover = Prover::new(subject.digest.clone(), Arc::clone(requirement), now())
         .with_limits(limits)
         .with_thoroughness(Thoroughness::All);
-    let proof = sigward_remote::prove(prover, &Questions(client.clone())).await;
-    match proof.outcome {
-        Outcome::Verified(verified) => Ok(verified),
-        Outcome::Refuted(refusal) => Err(refused(&refusal)),
-        Outcome::Undetermined(cause) => {
-            Err(Failure::new(format!("could not be determined: {cause}")))
-        }
-    }
+    Ok(sigward_remote::prove(prover, questions).await.outcome)
 }
 
-/// A prover's questions, put to registries as the flags say.
-struct Questions(Registry);
+/// What could not be told, and why.
+pub(super) fn undetermined(cause: &Cause) -> Failure {
+    Failure::new(format!("could not be determined: {cause}"))
+}
+
+/// Whom a prover's questions are put to.
+#[derive(Clone, Debug)]
+pub(super) enum Questions {
+    /// Registries, as the flags say.
+    Registry(Registry),
+    /// A folder that `save` wrote: nothing is asked over the network.
+    Saved(Arc<Layout>),
+}
 
 impl Transport for Questions {
     async fn answer(&self, asks: Vec<Ask>) -> Vec<(Ask, Evidence)> {
         let mut work = JoinSet::new();
         for ask in asks {
-            let client = self.0.clone();
+            let questions = self.clone();
             work.spawn(async move {
-                let evidence = fetch(&client, &ask).await;
+                let evidence = match &questions {
+                    Self::Registry(client) => fetch(client, &ask).await,
+                    Self::Saved(layout) => look_up(layout, &ask),
+                };
                 (ask, evidence)
             });
         }
         work.join_all().await
     }
+}
+
+/// An image in a folder, under the name that it was saved from.
+///
+/// # Errors
+/// The folder is no layout, or names no image.
+pub(super) fn saved(folder: &Path) -> Result<(Questions, Subject), Failure> {
+    let layout = Layout::open(folder)?;
+    let entry = layout.root()?;
+    let name = Layout::name_of(&entry).and_then(|name| registry::parse(name).ok());
+    let repository = name.map_or_else(|| "localhost/saved".into(), |name| name.repository());
+    let named = registry::parse(&format!("{repository}@{}", entry.digest))?;
+    let digest = DigestReference { repository, digest: entry.digest };
+    Ok((Questions::Saved(Arc::new(layout)), Subject { named, digest }))
+}
+
+fn look_up(layout: &Layout, ask: &Ask) -> Evidence {
+    let found = match ask {
+        Ask::Referrers { of, .. } => layout.referrers(of).and_then(|entries| {
+            let index = Index::new(entries);
+            Ok(Some(serde_json::to_vec(&index)?))
+        }),
+        Ask::Attached { tag, .. } => {
+            layout.attached(tag).map(|found| found.map(|it| it.bytes.to_vec()))
+        }
+        Ask::Manifest { digest, .. } => layout.manifest(digest).map(|it| it.map(Into::into)),
+        Ask::Blob { digest, size, .. } => {
+            layout.blob(digest, Some(*size)).map(|it| it.map(Into::into))
+        }
+        Ask::LogEntry { log, .. } => return no_log(log),
+    };
+    found.map_err(|Failure { message, .. }| Cause {
+        kind: CauseKind::Malformed,
+        place: layout.folder().display().to_string().into(),
+        said: Some(message.into()),
+    })
+}
+
+fn no_log(log: &SmolStr) -> Evidence {
+    let said = Some("transparency logs are not available in this build".into());
+    Err(Cause { kind: CauseKind::Forbidden, place: log.clone(), said })
 }
 
 async fn fetch(client: &Registry, ask: &Ask) -> Evidence {
@@ -267,17 +333,14 @@ async fn fetch(client: &Registry, ask: &Ask) -> Evidence {
             client.blob(&reference(repository, digest), Some(*size), &access).await
         }
         // No requirement of this command line asks for one.
-        Ask::LogEntry { log, .. } => {
-            let said = Some("transparency logs are not available in this build".into());
-            return Err(Cause { kind: CauseKind::Forbidden, place: log.clone(), said });
-        }
+        Ask::LogEntry { log, .. } => return no_log(log),
     };
     bytes.map(|bytes| bytes.map(Into::into)).map_err(|error| error.cause())
 }
 
 /// COMPAT: cosign 3.1: 10 when nothing is there, 12 for legacy signatures that do not match, 1 for bundles and
 /// attestations; test: exit_codes_are_the_peer_s
-fn refused(refusal: &Refusal) -> Failure {
+pub(super) fn refused(refusal: &Refusal) -> Failure {
     let code = match &refusal.shows {
         Shows::Statements { .. } => exit_code::FAILURE,
         Shows::Signature if refusal.nothing_found() => exit_code::NO_SIGNATURES,
@@ -312,8 +375,8 @@ impl Checks {
 /// The header of a verified image, on standard error: what was checked, and nothing that was not.
 ///
 /// COMPAT: cosign 3.1 prints the log line for bundles even when no log was looked at; we do not; test: says_only_what_was_checked
-pub(super) fn header(output: &Output, subject: &Subject, checks: Checks) {
-    output.say(&format!("\nVerification for {} --", subject.named.name()));
+pub(super) fn header(output: &Output, image: &str, checks: Checks) {
+    output.say(&format!("\nVerification for {image} --"));
     output.say("The following checks were performed on each of these signatures:");
     if checks.annotations && checks.claims {
         output.say("  - The specified annotations were verified.");

@@ -56,11 +56,11 @@ const UNAVAILABLE: &[(&str, &[&str])] = &[
             "timestamp_server_name",
             "timestamp_server_url",
             "rfc3161_timestamp",
+            "rfc3161_timestamp_bundle",
         ],
     ),
     ("a transparency log", &["rekor_url", "rekor_entry_type"]),
     ("hardware keys", &["sk", "slot"]),
-    ("images saved to disk", &["local_image"]),
     ("attachments other than the image itself", &["attachment"]),
     (
         "signatures stored as OCI 1.1 artifacts of the legacy format",

@@ -36,6 +36,24 @@ pub(super) fn client(
     client_with(output, flags, images, None)
 }
 
+/// A client that moves whole images: blobs of any size that fits, and hours for each.
+///
+/// # Errors
+/// As [`client`].
+pub(super) fn client_for_images(
+    output: &Output,
+    flags: &RegistryFlags,
+    images: &[GoReference],
+) -> Result<Registry, Failure> {
+    let mut options = options(flags, images)?;
+    options.caps.attachment = super::transfer::MAX_BLOB;
+    options.caps.referrers = 100_000;
+    options.times.work = Duration::from_hours(6);
+    // What is moved is not asked for twice.
+    options.cache_bytes = 0;
+    make(output, options)
+}
+
 /// A client that sends at most so many requests to a host at a time (`--max-workers`).
 ///
 /// # Errors
@@ -46,6 +64,21 @@ pub(super) fn client_with(
     images: &[GoReference],
     workers: Option<usize>,
 ) -> Result<Registry, Failure> {
+    let mut options = options(flags, images)?;
+    if let Some(workers) = workers {
+        options.per_host = workers;
+    }
+    options.caps.attachment = attachment_limit()?;
+    make(output, options)
+}
+
+fn make(output: &Output, options: Options) -> Result<Registry, Failure> {
+    let observer: Arc<dyn Observer> =
+        if output.verbose { Arc::new(Trace) } else { Arc::new(Unobserved) };
+    Ok(Registry::new(options, Arc::new(NoSecrets), observer)?)
+}
+
+fn options(flags: &RegistryFlags, images: &[GoReference]) -> Result<Options, Failure> {
     let read = |path: &Path| {
         std::fs::read(path)
             .map_err(|error| Failure::new(format!("open {}: {}", path.display(), reason(&error))))
@@ -65,20 +98,13 @@ pub(super) fn client_with(
         insecure_skip_tls_verify: flags.allow_insecure_registry,
         insecure_plain_http: flags.allow_http_registry || flags.allow_insecure_registry,
     };
-    let mut options = Options {
+    Ok(Options {
         everywhere,
         extra_ca_pem: flags.registry_cacert.as_deref().map(read).transpose()?.into_iter().collect(),
         docker_configs: docker_configs(|variable| std::env::var_os(variable)),
         login: login(flags, images)?,
         ..Options::default()
-    };
-    if let Some(workers) = workers {
-        options.per_host = workers;
-    }
-    options.caps.attachment = attachment_limit()?;
-    let observer: Arc<dyn Observer> =
-        if output.verbose { Arc::new(Trace) } else { Arc::new(Unobserved) };
-    Ok(Registry::new(options, Arc::new(NoSecrets), observer)?)
+    })
 }
 
 /// `--verbose`: one line on standard error for each request.

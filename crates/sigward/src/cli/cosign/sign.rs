@@ -279,7 +279,7 @@ async fn sign_legacy(
         created: work.it.record_creation_timestamp.then_some(work.created.as_str()),
         replace: None,
     };
-    signing::push_legacy(client, target, &work.key, &layers, form).await
+    signing::push_legacy(client, target, Some(work.key.public_key()), &layers, form).await
 }
 
 /// What stands as `docker-reference`: the repository, unless other names are given.

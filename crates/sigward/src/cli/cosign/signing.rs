@@ -9,7 +9,7 @@ pub(super) use files::{
 };
 pub(super) use push::{LegacyForm, push_bundle, push_legacy, store_of};
 pub(super) use services::{check_services, check_trusted_root};
-pub(super) use targets::{Target, targets};
+pub(super) use targets::{Target, target, targets};
 
 use super::{Failure, keys};
 use sigward_sigstore::keys::PrivateKey;

@@ -1,7 +1,7 @@
 //! `verify-attestation`: each image has an attestation of the wanted type that satisfies.
 use super::{
     Failure, Output,
-    evidence::{self, Checks, Wanted},
+    evidence::{self, Checks, Questions, Wanted},
     flags::{CertificateVerifyFlags, CommonVerifyFlags, RegistryFlags, SecurityKeyFlags},
     pflag::go_bool,
     registry,
@@ -15,7 +15,7 @@ use sigward_sigstore::{
     sign::PredicateType,
     verified::{Signed, Store},
 };
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Verify an attestation on the supplied container image.
 #[derive(Args, Clone, Debug)]
@@ -59,8 +59,11 @@ pub(crate) struct VerifyAttestation {
 
 /// Verifies that each image carries an attestation of the type; prints the envelopes, one a line.
 pub(super) async fn run(output: &mut Output, it: VerifyAttestation) -> Result<(), Failure> {
-    let named =
-        it.images.iter().map(|image| registry::parse(image)).collect::<Result<Vec<_>, _>>()?;
+    let named = if it.local_image {
+        Vec::new()
+    } else {
+        it.images.iter().map(|image| registry::parse(image)).collect::<Result<Vec<_>, _>>()?
+    };
     let predicate_type = PredicateType::parse(&it.predicate_type)?;
     if it.output != "json" && it.output != "text" {
         return Err(Failure::new(format!("invalid output format {:?}: json or text", it.output)));
@@ -77,10 +80,16 @@ pub(super) async fn run(output: &mut Output, it: VerifyAttestation) -> Result<()
     let requested = evidence::requested(output, &wanted)?;
     let requirement = evidence::requirement(&wanted, &requested)?;
     let client = registry::client_with(output, &it.registry, &named, Some(requested.workers))?;
-    for image in named {
-        let subject = registry::resolve(&client, image).await?;
-        let verified = evidence::prove(&client, &subject, &requirement).await?;
-        evidence::header(output, &subject, Checks::of(&verified, false));
+    for image in &it.images {
+        let (questions, subject) = if it.local_image {
+            evidence::saved(Path::new(image))?
+        } else {
+            let subject = registry::resolve(&client, registry::parse(image)?).await?;
+            (Questions::Registry(client.clone()), subject)
+        };
+        let shown = if it.local_image { image.into() } else { subject.named.name() };
+        let verified = evidence::prove(&questions, &subject, &requirement).await?;
+        evidence::header(output, &shown, Checks::of(&verified, false));
         for signed in verified.iter().flat_map(|one| one.signed()) {
             output.bytes(&envelope(signed))?;
             output.line("")?;

@@ -7,7 +7,7 @@ use crate::cli::cosign::{
 use sigward_oci::{Access, Attachment, TagReference, attached_tag};
 use sigward_remote::Registry;
 use sigward_sigstore::{
-    keys::{PrivateKey, Signer as _},
+    keys::PublicKey,
     sign::{self, Attached, LegacyLayer, Manifests, Written},
 };
 use smol_str::SmolStr;
@@ -61,14 +61,14 @@ pub(in crate::cli::cosign) struct LegacyForm<'a> {
     pub(in crate::cli::cosign) replace: Option<&'a str>,
 }
 
-/// Adds layers to what is attached under an image's tag.
+/// Adds layers to what is attached under an image's tag; `key` is whose signatures they are, when that is known.
 ///
 /// # Errors
 /// The registry refused or could not be reached, or something else lies under the tag.
 pub(in crate::cli::cosign) async fn push_legacy(
     client: &Registry,
     target: &Target,
-    key: &PrivateKey,
+    key: Option<&PublicKey>,
     layers: &[LegacyLayer],
     form: LegacyForm<'_>,
 ) -> Result<(), Failure> {
@@ -88,7 +88,7 @@ pub(in crate::cli::cosign) async fn push_legacy(
     }
     let mut last = None;
     for layer in layers {
-        match sign::append(existing.as_deref(), layer, key.public_key(), manifests, form.created)? {
+        match sign::append(existing.as_deref(), layer, key, manifests, form.created)? {
             Attached::AlreadyThere => {}
             Attached::Written(written) => {
                 push_blobs(client, &repository, &written).await?;

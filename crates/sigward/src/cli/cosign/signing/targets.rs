@@ -51,6 +51,19 @@ pub(in crate::cli::cosign) async fn targets(
     Ok(found)
 }
 
+/// Finds what one name stands for, and nothing below it.
+///
+/// # Errors
+/// As [`targets`].
+pub(in crate::cli::cosign) async fn target(
+    client: &Registry,
+    output: &Output,
+    named: &GoReference,
+) -> Result<Target, Failure> {
+    let mut found = targets(client, output, named, false).await?;
+    found.pop().ok_or_else(|| no_entity(named, named.tag.as_deref().unwrap_or_default()))
+}
+
 async fn descend(
     client: &Registry,
     repository: &SmolStr,
