@@ -134,3 +134,10 @@ pub struct TrustId(pub [u8; 32]);
 /// Seconds since 1970, UTC, from the request; pure crates read no clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Timestamp(pub i64);
+
+impl Timestamp {
+    /// Reads RFC 3339; a fraction of a second is cut off. `None` when it is no time.
+    pub fn parse_rfc3339(text: &str) -> Option<Self> {
+        crate::time::parse_rfc3339(text).map(|(time, _cut)| time)
+    }
+}

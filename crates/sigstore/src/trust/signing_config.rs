@@ -340,6 +340,8 @@ fn selector(
         other => other.to_owned(),
     };
     match (kind.as_str(), wire.count.unwrap_or_default()) {
+        // COMPAT: cosign 3.1.3: `{}` beside no services. test: an_empty_selector_is_none
+        ("" | "0" | "SERVICE_SELECTOR_UNDEFINED", 0) => Ok(None),
         ("ALL", _) => Ok(Some(Selector::All)),
         ("ANY", _) => Ok(Some(Selector::Any)),
         ("EXACT", 0) => Err(wrong("EXACT needs a count of at least 1")),

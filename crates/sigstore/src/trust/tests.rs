@@ -267,3 +267,10 @@ proptest::proptest! {
         let _ = SigningConfig::parse(&bytes);
     }
 }
+
+#[test]
+fn an_empty_selector_is_none() {
+    let written = r#"{"mediaType":"application/vnd.dev.sigstore.signingconfig.v0.2+json", "rekorTlogConfig":{}, "tsaConfig":{}}"#;
+    let config = SigningConfig::parse(written.as_bytes()).unwrap();
+    assert_eq!(config, SigningConfig::default());
+}

@@ -34,6 +34,7 @@ mod time;
 mod transfer;
 mod tree;
 mod triangulate;
+mod trust;
 mod upload;
 mod verify;
 mod verify_attestation;
@@ -101,9 +102,12 @@ pub(crate) enum Commands {
     Save(Box<save::Save>),
     Sign(Box<sign::Sign>),
     SignBlob(Box<sign_blob::SignBlob>),
+    SigningConfig(Box<trust::SigningConfigCommand>),
     Tree(Box<tree::Tree>),
     #[command(hide = true)]
     Triangulate(Box<triangulate::Triangulate>),
+    Trust(trust::Trust),
+    TrustedRoot(Box<trust::TrustedRootCommand>),
     #[command(hide = true)]
     Upload(Box<upload::Upload>),
     Verify(Box<verify::Verify>),
@@ -263,8 +267,11 @@ async fn dispatch(
         Commands::Save(it) => save::run(output, *it).await,
         Commands::Sign(it) => sign::run(output, *it).await,
         Commands::SignBlob(it) => sign_blob::run(output, &it),
+        Commands::SigningConfig(it) => trust::run_signing_config(output, &it),
         Commands::Tree(it) => tree::run(output, *it).await,
         Commands::Triangulate(it) => triangulate::run(output, *it).await,
+        Commands::Trust(it) => trust::run(output, &it),
+        Commands::TrustedRoot(it) => trust::run_trusted_root(output, &it),
         Commands::Upload(it) => upload::run(output, *it).await,
         Commands::Verify(it) => verify::run(output, *it).await,
         Commands::VerifyAttestation(it) => verify_attestation::run(output, *it).await,

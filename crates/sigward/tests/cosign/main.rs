@@ -22,4 +22,5 @@ mod report;
 mod sign;
 mod stage;
 mod transfer;
+mod trust;
 mod verify;

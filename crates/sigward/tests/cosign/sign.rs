@@ -215,7 +215,7 @@ fn a_signing_config_counts_when_it_lists_no_service() {
         with("empty.json", &[]).ok();
         with("log.json", &[]).fails(1, "lists a transparency log (https://log.test)");
         with("tsa.json", &[]).fails(1, "lists a timestamp authority (https://tsa.test)");
-        with("other.json", &[]).fails(1, "unsupported mediaType \"x\"");
+        with("other.json", &[]).fails(1, "media type \"x\"");
         with("broken.json", &[]).fails(1, "error reading signing config: broken.json");
         with("none.json", &[]).fails(1, "open none.json: no such file or directory");
         with("empty.json", &[NO_LOG])
@@ -240,7 +240,9 @@ fn a_trusted_root_must_be_one() {
     stage.write("other.json", r#"{"mediaType":"x"}"#);
     stage.write("f", "hello");
     stage.sign(&image, &["--trusted-root", "root.json"]).ok();
-    stage.sign(&image, &["--trusted-root", "other.json"]).fails(1, "unsupported mediaType \"x\"");
+    stage
+        .sign(&image, &["--trusted-root", "other.json"])
+        .fails(1, "unsupported trusted root media type \"x\"");
     stage.attest(&image, &["--trusted-root", "root.json"]).ok();
     stage.attest(&image, &["--trusted-root", "none"]).fails(1, "loading trusted root: open none");
     let blob = |root: &str| {

@@ -21,6 +21,7 @@ const MODULES: &[(&str, &str)] = &[
     ("report", include_str!("../../../tests/cosign/report.rs")),
     ("sign", include_str!("../../../tests/cosign/sign.rs")),
     ("transfer", include_str!("../../../tests/cosign/transfer.rs")),
+    ("trust", include_str!("../../../tests/cosign/trust.rs")),
     ("verify", include_str!("../../../tests/cosign/verify.rs")),
 ];
 

@@ -24,7 +24,7 @@ pub(super) fn stamp() -> Result<String, Failure> {
 }
 
 /// SPEC: RFC 3339 section 5.6; the calendar is the proleptic Gregorian one. `None` outside the years 0 to 9999.
-fn rfc3339(seconds: i64) -> Option<String> {
+pub(super) fn rfc3339(seconds: i64) -> Option<String> {
     let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     // Years are counted from March, so that the day that comes and goes is the last one of the year.
     let days = days.checked_add(719_468)?;
