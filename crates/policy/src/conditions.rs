@@ -117,8 +117,14 @@ impl Condition {
                 return Err(RuleError::Condition(format!("unknown operator `{unknown}`")).into());
             }
         };
-        let key = self.key.substitute(resolver)?;
-        let value = self.value.substitute(resolver)?;
+        let key = self
+            .key
+            .substitute(resolver)
+            .map_err(|stop| stop.of("failed to substitute variables in condition key"))?;
+        let value = self
+            .value
+            .substitute(resolver)
+            .map_err(|stop| stop.of("failed to substitute variables in condition value"))?;
         let holds = operator.holds(&key, &value);
         let message = match self.message.substitute(resolver)?.as_str() {
             Some(text) => text.to_owned(),

@@ -3,6 +3,7 @@
 //! Entries are loaded when an expression first reads them; while one is loaded only those declared before it
 //! are seen, so that a second declaration of a name may build on the first.
 pub(crate) mod entry;
+pub(crate) mod foreach;
 mod names;
 mod presets;
 mod request;
@@ -39,9 +40,9 @@ pub(crate) struct Context<'e> {
     pub(crate) facts: &'e mut Facts,
     /// The rule's policy.
     pub(crate) policy: &'e Policy,
-    /// The object after earlier phases.
-    pub(crate) object: &'e Value,
-    entries: &'e [ContextEntry],
+    /// The object after earlier phases, and after earlier steps of the rule.
+    pub(crate) object: Value,
+    entries: Vec<&'e ContextEntry>,
     extractors: &'e BTreeMap<SmolStr, Vec<Extractor>>,
     loaded: Vec<Option<Value>>,
     visible: usize,
@@ -49,6 +50,7 @@ pub(crate) struct Context<'e> {
     base: BTreeMap<SmolStr, Value>,
     frames: Vec<(Frame, Value)>,
     images: Option<Images>,
+    visited: usize,
     identity: u64,
     presets: Overlay<'e>,
 }
@@ -86,8 +88,8 @@ impl<'e> Context<'e> {
             functions: ground.functions,
             facts,
             policy: ground.policy,
-            object: ground.object,
-            entries: ground.entries,
+            object: ground.object.clone(),
+            entries: ground.entries.iter().collect(),
             extractors: ground.extractors,
             loaded: vec![None; ground.entries.len()],
             visible: ground.entries.len(),
@@ -95,6 +97,7 @@ impl<'e> Context<'e> {
             base: BTreeMap::new(),
             frames: Vec::new(),
             images: None,
+            visited: 0,
             identity: hash([&policy.namespace, &policy.name, ground.rule]),
             presets: Overlay::new(ground.request.presets.as_deref(), ground.rule),
         }
@@ -117,10 +120,10 @@ impl<'e> Context<'e> {
     pub(crate) fn images(&mut self) -> Result<&Images, Stop> {
         if self.images.is_none() {
             let kind = self.request.kind.kind.clone();
-            let object = self.object;
+            let object = self.object.clone();
             let extractors = self.extractors;
             let settings = self.settings;
-            let found = extract(object, &kind, extractors, settings, self)?;
+            let found = extract(&object, &kind, extractors, settings, self)?;
             self.images = Some(found);
         }
         self.images
@@ -133,7 +136,7 @@ impl<'e> Context<'e> {
         self.prepare(expression)?;
         let names = Names {
             base: &self.base,
-            entries: self.entries,
+            entries: &self.entries,
             loaded: &self.loaded,
             visible: self.visible,
             frames: &self.frames,
@@ -209,10 +212,10 @@ impl<'e> Context<'e> {
     }
 
     fn load(&mut self, index: usize) -> Result<(), Stop> {
-        let entries = self.entries;
-        let (Some(entry), Some(None)) = (entries.get(index), self.loaded.get(index)) else {
+        let (Some(entry), Some(None)) = (self.entries.get(index), self.loaded.get(index)) else {
             return Ok(());
         };
+        let entry: &'e ContextEntry = entry;
         let visible = std::mem::replace(&mut self.visible, index);
         let loaded = entry.load(self);
         self.visible = visible;
@@ -240,7 +243,7 @@ impl<'e> Context<'e> {
                 let known = self.base.get(name);
                 let plain = match known {
                     Some(known) => known.clone(),
-                    None => request::variable(self.request, self.object)?,
+                    None => request::variable(self.request, &self.object)?,
                 };
                 if with_roles {
                     request::with_roles(&plain, self.request, self.facts)?

@@ -17,6 +17,7 @@ mod images;
 mod matching;
 mod message;
 mod outcome;
+mod pattern;
 pub mod pin;
 pub mod request;
 pub mod resolve;

@@ -2,10 +2,10 @@
 //!
 //! Shapes are Kyverno's where scripts match on them; what is said besides stands behind, never between.
 use crate::{
-    decision::{RuleOutcome, Status},
+    decision::{RuleOutcome, RuleType, Status},
     fact::{Cause, CauseKind},
     request::Request,
-    snapshot::PolicyName,
+    snapshot::{FailureAction, PolicyName},
 };
 use sigward_document::Value;
 use sigward_oci::DigestReference;
@@ -27,6 +27,15 @@ pub(crate) const KEYLESS_UNAVAILABLE: &str = "keyless verification is not availa
 pub(crate) const NO_PATCHES: &str = "no patches applied";
 /// Preconditions did not hold.
 pub(crate) const PRECONDITIONS: &str = "preconditions not met";
+
+/// The old object violates the rule as well.
+pub(crate) const EXISTING_VIOLATION: &str =
+    "skipping the rule evaluation as pre-existing violations are allowed";
+
+/// Preconditions did not hold, and this is what they say of it.
+pub(crate) fn preconditions(said: &str) -> String {
+    if said.is_empty() { PRECONDITIONS.to_owned() } else { format!("{PRECONDITIONS}; {said}") }
+}
 
 /// A cause in one line: what kind, where, and the other side's own words.
 pub(crate) fn cause(cause: &Cause) -> String {
@@ -254,7 +263,9 @@ pub(crate) fn looked_at(proof: &Proof) -> Vec<String> {
 pub(crate) fn denial(request: &Request, name: &str, rules: &[RuleOutcome]) -> String {
     let mut policies: BTreeMap<SmolStr, BTreeMap<SmolStr, String>> = BTreeMap::new();
     for rule in rules {
-        if matches!(rule.status, Status::Pass | Status::Skip) {
+        // COMPAT: Kyverno 1.19: of validate rules only those that enforce are listed; test: an_audited_rule_is_not_in_the_denial
+        let audited = rule.rule_type == RuleType::Validation && rule.action == FailureAction::Audit;
+        if matches!(rule.status, Status::Pass | Status::Skip) || audited {
             continue;
         }
         let by_rule = policies.entry(rule.policy.name.clone()).or_default();

@@ -20,6 +20,10 @@ pub(crate) struct Judgement {
 pub(crate) enum Found<'f> {
     /// One of the three outcomes of an image, or that nothing was asked of it.
     Image(&'f ImageStatus),
+    /// The object is as the rule wants it.
+    Pass,
+    /// It is not.
+    Fail,
     /// The rule could not be evaluated, for a reason of its own.
     Error,
     /// The rule does not apply.
@@ -30,8 +34,8 @@ pub(crate) enum Found<'f> {
 ///
 /// | found | status | blocks |
 /// |---|---|---|
-/// | verified | pass | – |
-/// | refuted, absent | fail | under Enforce |
+/// | verified, as wanted | pass | – |
+/// | refuted, absent, not as wanted | fail | under Enforce |
 /// | undetermined: denied, throttled, 5xx, malformed, too large, forbidden, trust not available, over budget | fail | under Enforce |
 /// | undetermined: connection failed, timed out, deadline | error | under Enforce and failurePolicy Fail |
 /// | an error of the rule itself | error | under Enforce and failurePolicy Fail |
@@ -49,11 +53,11 @@ pub(crate) fn judge(
     let enforced = enforced || rule_type == RuleType::Mutation;
     let error = Judgement { status: Status::Error, blocks: enforced && strict };
     match found {
-        Found::Image(ImageStatus::Verified | ImageStatus::NotVerified) => {
+        Found::Pass | Found::Image(ImageStatus::Verified | ImageStatus::NotVerified) => {
             Judgement { status: Status::Pass, blocks: false }
         }
         Found::Skip => Judgement { status: Status::Skip, blocks: false },
-        Found::Image(ImageStatus::Refuted) => fail,
+        Found::Fail | Found::Image(ImageStatus::Refuted) => fail,
         Found::Image(ImageStatus::Undetermined(cause)) => match cause.kind {
             CauseKind::Unreachable | CauseKind::TimedOut | CauseKind::Deadline => error,
             CauseKind::Denied

@@ -73,6 +73,31 @@ impl Presets {
     }
 }
 
+impl Request {
+    /// The old object as if it were made now: whether it would have passed.
+    pub(crate) fn of_old_object(&self, old: &Value) -> Self {
+        Self {
+            uid: self.uid.clone(),
+            kind: self.kind.clone(),
+            resource: self.resource.clone(),
+            sub_resource: self.sub_resource.clone(),
+            name: self.name.clone(),
+            namespace: self.namespace.clone(),
+            operation: Operation::Create,
+            user: self.user.clone(),
+            object: Lazy::from_value(old.clone()),
+            old_object: Lazy::empty(),
+            options: Lazy::empty(),
+            dry_run: self.dry_run,
+            stage: self.stage,
+            selection: self.selection.clone(),
+            now: self.now,
+            seed: self.seed,
+            presets: self.presets.clone(),
+        }
+    }
+}
+
 /// `apps/v1, Kind=Deployment`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct GroupVersionKind {

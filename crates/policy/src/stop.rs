@@ -66,6 +66,35 @@ pub(crate) enum RuleError {
         /// Bytes allowed.
         limit: u64,
     },
+    /// The lists of a rule have more elements than one request may take.
+    #[error("more than {limit} elements in the lists of one rule")]
+    Elements {
+        /// Elements allowed.
+        limit: usize,
+    },
+    /// The list of a `foreach` cannot be told.
+    #[error("failed to evaluate list: {0}")]
+    List(String),
+    /// `elementScope: true`, and an element that is no map.
+    #[error(
+        "failed to process foreach: cannot use elementScope=true foreach rules for elements that \
+         are not maps, expected type=map got type={found}"
+    )]
+    ElementScope {
+        /// What it is, in the peer's words.
+        found: &'static str,
+    },
+    /// A pattern that cannot be compared with the object.
+    #[error("{0}")]
+    Pattern(String),
+    /// A part of the rule that could not be evaluated, as the peer names it.
+    #[error("{part}: {cause}")]
+    Part {
+        /// `failed to check deny conditions`, ….
+        part: &'static str,
+        /// Why not.
+        cause: Box<Self>,
+    },
     /// A condition cannot be evaluated.
     #[error("failed to evaluate conditions: {0}")]
     Condition(String),
@@ -94,6 +123,26 @@ pub(crate) enum RuleError {
         /// What is wrong.
         message: String,
     },
+}
+
+impl RuleError {
+    /// Whether it comes to a variable that has no value.
+    pub(crate) fn is_missing_variable(&self) -> bool {
+        if let Self::Part { cause, .. } = self {
+            return cause.is_missing_variable();
+        }
+        matches!(self, Self::Variable { .. })
+    }
+}
+
+impl Stop {
+    /// The same, told as a failure of a part.
+    pub(crate) fn of(self, part: &'static str) -> Self {
+        match self {
+            Self::Suspended => Self::Suspended,
+            Self::Error(cause) => Self::Error(RuleError::Part { part, cause: Box::new(cause) }),
+        }
+    }
 }
 
 /// A [`Cause`] in one line.

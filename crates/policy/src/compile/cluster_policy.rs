@@ -30,6 +30,7 @@ pub(crate) fn compile(document: &Value, settings: &Settings, sink: &mut Sink) ->
     // A field that nobody knows is passed over; where that would make a check weaker it is refused.
     let weakens = |path: &str| {
         path.contains(".verifyImages")
+            || path.contains(".validate")
             || path.contains(".exclude")
             || path.contains("preconditions")
     };
@@ -218,6 +219,10 @@ fn check_spec(spec: &Spec, namespaced: bool, sink: &mut Sink) {
     }
 }
 
+/// Members that hold words of others, where `action` is not ours.
+const OTHERS: [&str; 8] =
+    ["mutate", "metadata", "status", "preconditions", "pattern", "anyPattern", "deny", "generate"];
+
 /// Warns of `enforce` and `audit`, wherever they stand.
 fn lower_case(value: &Value, path: &str, sink: &mut Sink) {
     match value.view() {
@@ -234,8 +239,7 @@ fn lower_case(value: &Value, path: &str, sink: &mut Sink) {
                         sink.warn_with(&path, "`audit` is deprecated", "use `Audit`");
                     }
                     Some(_) => {}
-                    // Patches and conditions hold words of others.
-                    None if matches!(key, "mutate" | "metadata" | "status" | "preconditions") => {}
+                    None if OTHERS.contains(&key) => {}
                     None => lower_case(child, &path, sink),
                 }
             }
@@ -327,9 +331,22 @@ fn webhook_rule(rule: &Rule) -> WebhookRule {
 }
 
 fn actions(spec: &Spec, sink: &mut Sink) -> FailureActions {
+    let path = "spec.validationFailureActionOverrides";
+    FailureActions {
+        default: action(spec.effective_failure_action()),
+        overrides: overrides(&spec.validation_failure_action_overrides, path, sink),
+    }
+}
+
+/// Actions for some namespaces, of a policy or of a rule.
+pub(super) fn overrides(
+    wire: &[v1::FailureActionOverride],
+    path: &str,
+    sink: &mut Sink,
+) -> Vec<Override> {
     let mut overrides = Vec::new();
-    for (i, wire) in spec.validation_failure_action_overrides.iter().enumerate() {
-        let path = format!("spec.validationFailureActionOverrides[{i}]");
+    for (i, wire) in wire.iter().enumerate() {
+        let path = format!("{path}[{i}]");
         let Some(written) = wire.action else {
             sink.error(&path, "an override needs an `action`");
             continue;
@@ -352,12 +369,12 @@ fn actions(spec: &Spec, sink: &mut Sink) -> FailureActions {
         });
         if conflict && one.selector.is_none() {
             sink.error(
-                &format!("spec.validationFailureActionOverrides[{i}].namespaces"),
+                &format!("{path}[{i}].namespaces"),
                 "conflicting namespaces found: one is both in Audit and in Enforce",
             );
         }
     }
-    FailureActions { default: action(spec.effective_failure_action()), overrides }
+    overrides
 }
 
 /// The wire's word as the engine's.

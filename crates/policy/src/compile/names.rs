@@ -25,6 +25,8 @@ pub(crate) struct Scope {
     pub(crate) background: bool,
     /// Anything may be named: conditions over a predicate.
     pub(crate) open: bool,
+    /// Inside a `foreach`: there is an element.
+    pub(crate) element: bool,
 }
 
 impl Scope {
@@ -67,7 +69,10 @@ impl Scope {
         }
         let Roots::Names(names) = expression.roots() else { return };
         for name in names {
-            let element = name.starts_with("element");
+            let element = name.starts_with("element") && !self.declared.contains(&name);
+            if element && self.element {
+                continue;
+            }
             if element {
                 sink.error(path, format!("variable `{text}` is only available inside a foreach"));
             } else if !KNOWN.contains(&name.as_str()) && !self.declared.contains(&name) {

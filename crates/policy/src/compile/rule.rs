@@ -106,8 +106,10 @@ pub(crate) fn compile(
     let action = if let Some(mutation) = &wire.mutate {
         mutate::compile(mutation, &format!("{path}.mutate"), &scope, sink)
             .map(|mutate| Action::Mutate(Box::new(mutate)))
-    } else if wire.validate.is_some() {
-        validate::compile(&format!("{path}.validate"), sink)
+    } else if let Some(validation) = &wire.validate {
+        let document = document.get("validate").unwrap_or(&Value::NULL);
+        let path = format!("{path}.validate");
+        validate::compile(validation, document, &path, &matches, &scope, ground, sink)
             .map(|validate| Action::Validate(Box::new(validate)))
     } else if wire.generate.is_some() {
         generate::compile(&format!("{path}.generate"), sink)

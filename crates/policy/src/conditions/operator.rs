@@ -1,4 +1,5 @@
 //! The operators of conditions, type by type as Kyverno compares.
+use crate::pattern::scalar::range;
 use sigward_document::{GoDuration, Quantity, Value, View, wildcard};
 use std::cmp::Ordering;
 
@@ -376,12 +377,7 @@ struct Range<'t> {
 
 impl<'t> Range<'t> {
     fn parse(text: &'t str) -> Option<Self> {
-        // The first dash behind the first endpoint: a sign may stand before a number.
-        let sign = usize::from(text.starts_with(['-', '+']));
-        let dash = text.get(sign..)?.find('-')? + sign;
-        let (low, high) = (text.get(..dash)?, text.get(dash + 1..)?);
-        let (low, outside) = low.strip_suffix('!').map_or((low, false), |low| (low, true));
-        (is_endpoint(low) && is_endpoint(high)).then_some(Self { low, high, outside })
+        range(text).map(|(low, high, outside)| Self { low, high, outside })
     }
 
     fn holds(&self, key: &str) -> bool {
@@ -389,29 +385,6 @@ impl<'t> Range<'t> {
         let (Some(low), Some(high)) = (order(self.low), order(self.high)) else { return false };
         (low.is_ge() && high.is_le()) != self.outside
     }
-}
-
-/// A number with a unit: `-1.5Gi`.
-fn is_endpoint(text: &str) -> bool {
-    let digits = text.trim_start_matches(['-', '+']);
-    if text.len() - digits.len() > 1 {
-        return false;
-    }
-    let unit = digits.trim_start_matches(|c: char| c.is_ascii_digit());
-    if unit.len() == digits.len() {
-        return false;
-    }
-    let unit = match unit.strip_prefix('.') {
-        Some(fraction) => {
-            let rest = fraction.trim_start_matches(|c: char| c.is_ascii_digit());
-            if rest.len() == fraction.len() {
-                return false;
-            }
-            rest
-        }
-        None => unit,
-    };
-    unit.chars().all(|c| c.is_ascii_alphabetic())
 }
 
 /// A semantic version, for order only. SPEC: Semantic Versioning 2.0.0 section 11.

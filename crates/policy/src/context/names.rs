@@ -9,7 +9,7 @@ pub(crate) struct Names<'n> {
     /// `request`, `images`, ….
     pub(crate) base: &'n BTreeMap<SmolStr, Value>,
     /// The rule's entries.
-    pub(crate) entries: &'n [ContextEntry],
+    pub(crate) entries: &'n [&'n ContextEntry],
     /// Their values, where loaded.
     pub(crate) loaded: &'n [Option<Value>],
     /// How many entries are seen.

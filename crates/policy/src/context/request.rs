@@ -1,7 +1,7 @@
 //! The variable `request`: the AdmissionRequest as policies have always read it.
 use crate::{
     fact::{Facts, Roles},
-    request::Request,
+    request::{Operation, Request},
     stop::{CauseText, RuleError, Stop},
 };
 use sigward_document::Value;
@@ -11,6 +11,8 @@ use smol_str::SmolStr;
 pub(crate) fn variable(request: &Request, object: &Value) -> Result<Value, Stop> {
     let old = request.old_object.value().map_err(|error| unreadable("oldObject", error))?;
     let options = request.options.value().map_err(|error| unreadable("options", error))?;
+    // What is deleted is the old object; `{{ request.object }}` is read as that one before it comes here.
+    let new = if request.operation == Operation::Delete { &Value::NULL } else { object };
     let kind = Value::map([
         ("group".into(), Value::string(&request.kind.group)),
         ("version".into(), Value::string(&request.kind.version)),
@@ -29,7 +31,7 @@ pub(crate) fn variable(request: &Request, object: &Value) -> Result<Value, Stop>
         ("requestResource".into(), resource),
         ("operation".into(), Value::string(request.operation.as_str())),
         ("userInfo".into(), user(request)),
-        ("object".into(), object.clone()),
+        ("object".into(), new.clone()),
         ("oldObject".into(), old.clone()),
         ("dryRun".into(), Value::bool(request.dry_run)),
         ("options".into(), options.clone()),

@@ -2,7 +2,7 @@
 use crate::{
     fact::{Facts, NamespaceObject, Roles},
     matching::subject::{BoundRoles, Candidate, Envelope},
-    request::Request,
+    request::{Request, User},
     stop::{CauseText, RuleError, Stop},
 };
 use sigward_document::Value;
@@ -16,6 +16,39 @@ pub(super) struct Asked<'a> {
     pub(super) object: &'a Value,
     /// What is known.
     pub(super) facts: &'a mut Facts,
+}
+
+/// An old object, as if it were made by nobody that a filter names.
+// COMPAT: Kyverno 1.19: whoever asks now did not make the old object; test: a_rule_about_users_never_finds_an_existing_violation
+pub(super) struct Prior<'a> {
+    asked: Asked<'a>,
+    nobody: User,
+}
+
+impl<'a> Prior<'a> {
+    pub(super) fn new(request: &'a Request, object: &'a Value, facts: &'a mut Facts) -> Self {
+        let username = SmolStr::new_static("kyverno:kyverno-invalid-controller");
+        let nobody = User { username, ..User::default() };
+        Self { asked: Asked { request, object, facts }, nobody }
+    }
+}
+
+impl Candidate for Prior<'_> {
+    fn envelope(&self) -> Envelope<'_> {
+        Envelope { user: Some(&self.nobody), ..self.asked.envelope() }
+    }
+    fn generate_name(&mut self) -> Result<SmolStr, Stop> {
+        self.asked.generate_name()
+    }
+    fn metadata(&mut self, member: &str) -> Result<Value, Stop> {
+        self.asked.metadata(member)
+    }
+    fn namespace_labels(&mut self) -> Result<Value, Stop> {
+        self.asked.namespace_labels()
+    }
+    fn roles(&mut self) -> Result<BoundRoles, Stop> {
+        Ok(BoundRoles::default())
+    }
 }
 
 /// The parts of a request that need no object.

@@ -6,7 +6,7 @@ use crate::{
     message,
     pin::PinnedImage,
     request::Request,
-    snapshot::{PolicyName, Snapshot},
+    snapshot::{FailureAction, PolicyName, Snapshot},
 };
 use sigward_document::{Value, patch};
 use sigward_oci::Digest;
@@ -131,7 +131,7 @@ impl Done {
                 // INVARIANT: what is pinned was verified by every rule; a tag that answers two digests within
                 // one request (with other credentials) is refused.
                 outcome.status = Status::Fail;
-                outcome.blocks = outcome.action == crate::snapshot::FailureAction::Enforce;
+                outcome.blocks = outcome.action == FailureAction::Enforce;
                 outcome.message = format!(
                     "the image at {pointer} was resolved to {first} and to {second} in one request"
                 );
@@ -173,8 +173,11 @@ impl Done {
         let mut warnings = if allowed { self.warnings } else { Vec::new() };
         if allowed {
             for rule in &self.rules {
+                let audited =
+                    rule.rule_type == RuleType::Validation && rule.action == FailureAction::Audit;
                 let told = match rule.status {
-                    Status::Error => true,
+                    // COMPAT: Kyverno 1.19: what only audits is evaluated behind the answer; test: an_error_of_an_audited_rule_warns_only_where_the_policy_says_so
+                    Status::Error => !audited || snapshot.emits_warnings(&rule.policy),
                     Status::Fail | Status::Warn => snapshot.emits_warnings(&rule.policy),
                     Status::Pass | Status::Skip => false,
                 };

@@ -19,6 +19,7 @@ use crate::{
     outcome::{Found, Judgement, judge},
     request::{Operation, Request, Stage},
     rule::{Action, Override, Rule},
+    rules::validate::Validate,
     snapshot::{FailureAction, Snapshot},
     stop::Stop,
 };
@@ -240,6 +241,12 @@ impl<'r> Run<'r> {
             && let Some(action) = verify.action
         {
             return Ok(action);
+        }
+        if let Some(validate) = Validate::of(rule) {
+            let own = self.overridden(&validate.overrides)?.or(validate.action);
+            if let Some(action) = own {
+                return Ok(action);
+            }
         }
         let overridden = self.overridden(&policy.actions.overrides)?;
         Ok(overridden.unwrap_or(policy.actions.default))

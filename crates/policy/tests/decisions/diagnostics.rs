@@ -185,8 +185,8 @@ fn context_entries_need_one_source_and_a_free_name() {
 fn other_rules_are_refused_by_name_until_they_are_there() {
     for (body, what) in [
         (
-            r#""validate":{"message":"m","pattern":{}}"#,
-            "a validate rule is not supported in this build",
+            r#""validate":{"message":"m","cel":{"expressions":[]}}"#,
+            "validate.cel is not supported in this build",
         ),
         (r#""generate":{"kind":"ConfigMap"}"#, "a generate rule is not supported in this build"),
         (
@@ -281,5 +281,79 @@ fn garbage_is_refused_and_never_panics() {
         r#"{"apiVersion":"kyverno.io/v1","kind":"ClusterPolicy","spec":[]}"#,
     ] {
         assert!(said(document).iter().any(|line| line.starts_with("error")), "{document}");
+    }
+}
+
+#[test]
+fn a_validate_rule_is_checked_when_it_is_loaded() {
+    for (validate, expected) in [
+        (
+            r#"{"message":"m"}"#,
+            "one of pattern, anyPattern, deny, foreach, podSecurity, manifests, cel must be specified",
+        ),
+        (r#"{"pattern":{"a":1},"deny":{}}"#, "found pattern and deny"),
+        (r#"{"assert":{"a":1}}"#, "assert has no effect"),
+        (r#"{"pattern":{"+(a)":1}}"#, "validate.pattern.+(a): the anchor `+()` is for patches"),
+        (r#"{"pattern":{"^(a)":1}}"#, "an existence anchor needs a list of maps"),
+        (r#"{"pattern":{"a":[]}}"#, "an empty list matches nothing"),
+        (
+            r#"{"pattern":{"a":[1,2]}}"#,
+            "warning spec.rules[0].validate.pattern.a: only the first element",
+        ),
+        (r#"{"pattern":{"metadata":{"labels":{"a":1}}}}"#, "labels and annotations are strings"),
+        (r#"{"anyPattern":{"a":1}}"#, "validate.anyPattern: expected a list of patterns"),
+        (r#"{"pattern":{"a":"{{ element.x }}"}}"#, "only available inside a foreach"),
+        (r#"{"pattern":{"a":"{{ nobody.x }}"}}"#, "nothing is called `nobody` here"),
+        (
+            r#"{"pattern":{"a":"{{ request.userInfo.username }}"}}"#,
+            "not available in background mode",
+        ),
+        (
+            r#"{"foreach":[{"list":"request.object.a"}]}"#,
+            "validate.foreach[0]: one of pattern, anyPattern, deny, foreach must be specified",
+        ),
+        (
+            r#"{"foreach":[{"list":"a b","pattern":{}}]}"#,
+            "validate.foreach[0].list: failed to parse JMESPath",
+        ),
+        (r#"{"foreach":[{"list":"nobody","pattern":{}}]}"#, "nothing is called `nobody` here"),
+        (
+            r#"{"deny":{"conditions":{"any":[{"key":"a","operator":"Is","value":1}]}}}"#,
+            "unknown operator `Is`",
+        ),
+        (
+            r#"{"patern":{"a":1}}"#,
+            "error spec.rules[0].validate.patern: unknown field (did you mean `pattern`?)",
+        ),
+        (
+            r#"{"pattern":{"a":1},"failureActionOverrides":[{"action":"Audit","namespaces":["a*"]},{"action":"Enforce","namespaces":["ab"]}]}"#,
+            "validate.failureActionOverrides[1].namespaces: conflicting namespaces",
+        ),
+    ] {
+        check(&policy("", &format!(r#"{MATCH},"validate":{validate}"#)), expected);
+    }
+    let validate = r#""validate":{"pattern":{"a":1}}"#;
+    let of = |kind: &str| {
+        format!(r#""match":{{"any":[{{"resources":{{"kinds":["{kind}"]}}}}]}},{validate}"#)
+    };
+    check(
+        &policy("", &of("Pod/exec")),
+        "the subresource `Pod/exec` is not there in background mode",
+    );
+    check(
+        &policy(r#""background":false,"#, &of("*")),
+        "a rule for every kind can only speak of metadata",
+    );
+}
+
+#[test]
+fn a_validate_rule_without_a_mistake_is_silent() {
+    for validate in [
+        r#"{"message":"m","pattern":{"metadata":{"labels":{"a":"?*"}},"spec":{"=(a)":[{"^(b)":[{"c":1},{"d":2}]}]}}}"#,
+        r#"{"message":"{{ element.x }}","foreach":[{"list":"request.object.a","foreach":[{"list":"element.b","deny":{"conditions":{"any":[{"key":"{{ element0 }}","operator":"Equals","value":1}]}}}]}]}"#,
+        r#"{"failureAction":"Enforce","allowExistingViolations":false,"anyPattern":[{"action":"enforce"}]}"#,
+    ] {
+        let lines = said(&policy("", &format!(r#"{MATCH},"validate":{validate}"#)));
+        assert!(lines.is_empty(), "{lines:#?}");
     }
 }

@@ -15,5 +15,7 @@ mod diagnostics;
 mod main_story;
 mod properties;
 mod security_behaviours;
+mod validate;
+mod validate_amplification;
 mod verify_images;
 mod world;

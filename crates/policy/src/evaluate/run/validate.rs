@@ -1,21 +1,103 @@
-//! One validate rule.
-use super::{super::Finished, Run};
+//! One validate rule: preconditions, exceptions, the check, and whether the object violated the rule before.
+use super::{
+    super::{Finished, candidate::Prior},
+    Run, ground, outcome, skipped,
+};
 use crate::{
-    compile::Policy, rule::Rule, rules::validate::Validate, snapshot::FailureAction, stop::Stop,
+    compile::Policy,
+    context::Context,
+    message,
+    outcome::{Found, judge},
+    request::Operation,
+    rule::{Action, Rule},
+    rules::validate::{Validate, Verdict},
+    snapshot::FailureAction,
+    stop::Stop,
 };
 use sigward_document::Value;
 
 impl Run<'_> {
     /// What comes of a validate rule whose match holds.
-    #[expect(clippy::unused_self, reason = "no validate rule can be compiled yet")]
     pub(super) fn validate(
         &mut self,
-        _policy: &Policy,
-        _rule: &Rule,
+        policy: &Policy,
+        rule: &Rule,
         validate: &Validate,
-        _object: &Value,
-        _action: FailureAction,
+        object: &Value,
+        action: FailureAction,
     ) -> Result<Finished, Stop> {
-        match *validate {}
+        let ground = ground(self.snapshot, self.request, policy, rule, object);
+        if !rule.preconditions.is_empty() {
+            let held = rule
+                .preconditions
+                .evaluate(&mut Context::new(&ground, self.facts))
+                .map_err(|stop| stop.of("failed to evaluate preconditions"))?;
+            if !held.holds {
+                return Ok(skipped(policy, rule, action, message::preconditions(&held.message)));
+            }
+        }
+        if let Some(finished) = self.excepted(policy, rule, object, action)? {
+            return Ok(finished);
+        }
+        let verdict = validate.check(&rule.name, &mut Context::new(&ground, self.facts))?;
+        let (found, text) = match verdict {
+            None => return Ok(Finished::default()),
+            Some(Verdict::Pass(text)) => (Found::Pass, text),
+            Some(Verdict::Skip(text)) => (Found::Skip, text),
+            Some(Verdict::Fail(text)) => {
+                if self.violated_before(policy, rule, validate)? {
+                    let text = message::EXISTING_VIOLATION.to_owned();
+                    return Ok(skipped(policy, rule, action, text));
+                }
+                (Found::Fail, text)
+            }
+        };
+        let judgement = judge(found, rule.action.rule_type(), action, policy.failure_policy());
+        let outcome = outcome(policy, rule, judgement, action, text);
+        Ok(Finished { outcome: Some(outcome), ..Finished::default() })
+    }
+
+    /// Whether the old object violates the rule as well, and the rule lets that be. What cannot be told is no.
+    fn violated_before(
+        &mut self,
+        policy: &Policy,
+        rule: &Rule,
+        validate: &Validate,
+    ) -> Result<bool, Stop> {
+        let enforced = validate.written_action == FailureAction::Enforce;
+        if !(validate.allow_existing && enforced && self.request.operation == Operation::Update) {
+            return Ok(false);
+        }
+        let old = match self.request.old_object.value() {
+            Ok(old) if !old.is_null() => old,
+            Ok(_) | Err(_) => return Ok(false),
+        };
+        let request = self.request.of_old_object(old);
+        let mut verdict = || {
+            let mut prior = Prior::new(&request, old, self.facts);
+            if !rule.matches.matches(&mut prior)? || rule.exclude.excludes(&mut prior)? {
+                return Ok(None);
+            }
+            let ground = ground(self.snapshot, &request, policy, rule, old);
+            if !rule.preconditions.evaluate(&mut Context::new(&ground, self.facts))?.holds {
+                return Ok(None);
+            }
+            validate.check(&rule.name, &mut Context::new(&ground, self.facts))
+        };
+        match verdict() {
+            Ok(verdict) => Ok(matches!(verdict, Some(Verdict::Fail(_)))),
+            Err(Stop::Suspended) => Err(Stop::Suspended),
+            Err(Stop::Error(_)) => Ok(false),
+        }
+    }
+}
+
+impl Validate {
+    /// The rule's own action, where it has one.
+    pub(super) fn of(rule: &Rule) -> Option<&Self> {
+        match &rule.action {
+            Action::Validate(validate) => Some(validate),
+            Action::Mutate(_) | Action::Generate(_) | Action::VerifyImages(_) => None,
+        }
     }
 }
