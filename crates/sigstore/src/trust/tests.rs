@@ -251,7 +251,7 @@ fn a_broken_signing_config_is_refused_with_its_field() {
         field(&format!(r#"{{{kind},"tsaUrls":[{{"url":"u","validFor":{{"start":"x"}}}}]}}"#)),
         "tsaUrls[0].validFor.start"
     );
-    for selector in ["{}", r#"{"selector":"SOME"}"#, r#"{"selector":"EXACT"}"#] {
+    for selector in [r#"{"selector":"SOME"}"#, r#"{"selector":"EXACT"}"#] {
         assert_eq!(field(&format!(r#"{{{kind},"tsaConfig":{selector}}}"#)), "tsaConfig.selector");
     }
     assert!(matches!(
