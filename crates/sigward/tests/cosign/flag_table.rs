@@ -252,7 +252,7 @@ pub(crate) const FLAGS: &[(&str, &str, &str)] = &[
         "output",
         "attest::the_output_of_verify_attestation_is_one_envelope_a_line_whatever_was_asked_for",
     ),
-    ("verify-attestation", "policy", REFUSED),
+    ("verify-attestation", "policy", "policy::a_policy_in_rego_decides"),
     ("verify-blob", "bundle", "blob::a_bundle_is_demanded_and_verifies"),
     ("verify-blob verify-blob-attestation", "rfc3161-timestamp", REFUSED),
     ("verify-blob", "signature", "blob::the_legacy_form_prints_the_signature"),

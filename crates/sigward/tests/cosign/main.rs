@@ -16,6 +16,7 @@ mod flag_table;
 mod images_in;
 mod keys;
 mod look;
+mod policy;
 mod refused;
 mod registry;
 mod report;

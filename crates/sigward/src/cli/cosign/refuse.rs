@@ -66,7 +66,6 @@ const UNAVAILABLE: &[(&str, &[&str])] = &[
         "signatures stored as OCI 1.1 artifacts of the legacy format",
         &["experimental_oci11", "registry_referrers_mode"],
     ),
-    ("policies in CUE or Rego", &["policy"]),
     ("the Kubernetes key chain", &["k8s_keychain"]),
     ("a key management service", &["kms"]),
 ];

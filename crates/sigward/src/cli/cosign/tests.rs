@@ -16,6 +16,7 @@ const MODULES: &[(&str, &str)] = &[
     ("images_in", include_str!("../../../tests/cosign/images_in.rs")),
     ("keys", include_str!("../../../tests/cosign/keys.rs")),
     ("look", include_str!("../../../tests/cosign/look.rs")),
+    ("policy", include_str!("../../../tests/cosign/policy.rs")),
     ("refused", include_str!("../../../tests/cosign/refused.rs")),
     ("registry", include_str!("../../../tests/cosign/registry.rs")),
     ("report", include_str!("../../../tests/cosign/report.rs")),

@@ -1,4 +1,6 @@
 //! `verify-attestation`: each image has an attestation of the wanted type that satisfies.
+mod policy;
+
 use super::{
     Failure, Output,
     evidence::{self, Checks, Questions, Wanted},
@@ -29,7 +31,7 @@ pub(crate) struct VerifyAttestation {
     /// specify a predicate type or an URI
     #[arg(long = "type", default_value = "custom")]
     pub(crate) predicate_type: String,
-    /// specify CUE or Rego files with policies to be used for validation
+    /// Rego files, or YAML files of JMESPath conditions, that each attestation must satisfy
     #[arg(long, value_delimiter = ',')]
     pub(crate) policy: Vec<PathBuf>,
     /// whether to check the claims found
@@ -77,6 +79,7 @@ pub(super) async fn run(output: &mut Output, it: VerifyAttestation) -> Result<()
         tag_prefix: it.registry.attachment_tag_prefix.as_deref(),
         signature_digest_algorithm: &it.signature_digest_algorithm,
     };
+    let policies = policy::Policies::read(&it.policy)?;
     let requested = evidence::requested(output, &wanted)?;
     let requirement = evidence::requirement(&wanted, &requested)?;
     let client = registry::client_with(output, &it.registry, &named, Some(requested.workers))?;
@@ -89,6 +92,10 @@ pub(super) async fn run(output: &mut Output, it: VerifyAttestation) -> Result<()
         };
         let shown = if it.local_image { image.into() } else { subject.named.name() };
         let verified = evidence::prove(&questions, &subject, &requirement).await?;
+        if !policies.is_empty() {
+            let signed = verified.iter().flat_map(|one| one.signed());
+            policies.check(output, &signed.map(statement).collect::<Result<Vec<_>, _>>()?)?;
+        }
         evidence::header(output, &shown, Checks::of(&verified, false));
         for signed in verified.iter().flat_map(|one| one.signed()) {
             output.bytes(&envelope(signed))?;
@@ -96,6 +103,11 @@ pub(super) async fn run(output: &mut Output, it: VerifyAttestation) -> Result<()
         }
     }
     Ok(())
+}
+
+/// The statement inside the envelope that was proved.
+fn statement(signed: &Signed) -> Result<Vec<u8>, Failure> {
+    Ok(Envelope::parse(signed.bytes())?.payload)
 }
 
 /// The envelope as cosign prints it: the stored bytes of an attached tag, Go's order of fields for one from a bundle.
