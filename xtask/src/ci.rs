@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::peers::{self, Readiness};
-use crate::{deny, e2e, fuzz, layers, tidy, workspace};
+use crate::{conformance, deny, e2e, fuzz, layers, tidy, workspace};
 
 /// Every test there is.
 const WHOLE: &[&str] = &["--workspace"];
@@ -112,6 +112,7 @@ pub fn run() -> Result<bool> {
     let mut closing = Vec::new();
     run.stage("test", || test(WHOLE, &mut closing));
     run.stage("test without features", || test(BARE, &mut closing));
+    run.stage("conformance", || conformance::command_line(None, false, false));
     let mut summary = None;
     if has_peers {
         run.stage("e2e", || match readiness.take().context("no peers")? {

@@ -15,6 +15,8 @@ mod wire;
 mod workloads;
 pub(crate) mod world;
 
+pub(crate) use world::build;
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::fs;

@@ -8,6 +8,7 @@
 pub mod bench;
 pub mod ci;
 pub mod cluster;
+pub mod conformance;
 pub mod deny;
 pub mod e2e;
 pub mod fuzz;

@@ -12,7 +12,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use sigward_xtask::cluster::{self, Cluster};
 use sigward_xtask::peers::{self, Readiness};
-use sigward_xtask::{bench, ci, deny, e2e, fuzz, layers, process, tidy, workspace};
+use sigward_xtask::{bench, ci, conformance, deny, e2e, fuzz, layers, process, tidy, workspace};
 
 /// Chores of the project.
 #[derive(Debug, Parser)]
@@ -62,6 +62,20 @@ enum Chore {
         #[arg(long)]
         keep: bool,
     },
+    /// Run test files of other projects and hold them against the ledger
+    Conformance {
+        /// Which of them
+        suite: Suite,
+        /// Our binary, built before [default: a debug build]
+        #[arg(long, value_name = "PROGRAM")]
+        sigward: Option<PathBuf>,
+        /// Rewrite the ledger to what the run shows
+        #[arg(long)]
+        write: bool,
+        /// Print why each case does not pass
+        #[arg(long)]
+        verbose: bool,
+    },
     /// Measure ours and the peers side by side
     Bench {
         /// Runs of each command that count
@@ -105,6 +119,13 @@ enum Chore {
         #[arg(long, global = true)]
         dir: Option<PathBuf>,
     },
+}
+
+/// Suites of test files.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Suite {
+    /// `kyverno-test.yaml`, for `sigward test`
+    Cli,
 }
 
 #[derive(Debug, Subcommand)]
@@ -160,6 +181,10 @@ fn run(chore: &Chore) -> Result<ExitCode> {
                 }
                 Readiness::Missing(missing) => Ok(peers::skip("e2e", &missing)?.into()),
             }
+        }
+        Chore::Conformance { suite: Suite::Cli, sigward, write, verbose } => {
+            conformance::command_line(sigward.as_deref(), *write, *verbose)
+                .map(|()| ExitCode::SUCCESS)
         }
         Chore::Bench { runs, write, peers_only, sigward, only, seconds, distinct } => {
             match peers::prepare(bench::PEERS, workspace::in_ci())? {

@@ -24,6 +24,7 @@ use crate::{
 use sigward_document::Value;
 pub(crate) use sink::Sink;
 use smol_str::SmolStr;
+pub use suggest::nearest_name;
 
 /// A policy that is always valid: made by [`compile_policy`] alone, never deserialized.
 #[derive(Debug)]

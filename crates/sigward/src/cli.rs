@@ -1,7 +1,7 @@
 //! Which command line is this: `sigward`, or the name it was called by.
-pub(crate) mod apply;
 mod completion;
 pub(crate) mod cosign;
+pub(crate) mod kyverno;
 pub(crate) mod serve;
 mod uninstall;
 
@@ -23,34 +23,15 @@ struct Sigward {
 enum Commands {
     /// Serve the admission webhook, in front of a cluster or from files.
     Serve(Box<serve::Serve>),
-    /// Apply policies to resources, without a cluster.
-    Apply(apply::Apply),
     /// Remove webhook configurations and leases from a cluster.
     Uninstall(uninstall::Uninstall),
     /// Watch the whole story on this machine: keys, a registry, a policy, refusals and admissions.
     #[cfg(feature = "quickstart")]
     Quickstart(crate::quickstart::Quickstart),
     #[command(flatten)]
+    Kyverno(kyverno::Commands),
+    #[command(flatten)]
     Cosign(cosign::Commands),
-}
-
-/// Kyverno's command line, when called by its name.
-#[derive(Debug, Parser)]
-#[command(
-    name = "kyverno",
-    version,
-    about = "Kubernetes native policy management",
-    arg_required_else_help = true
-)]
-struct Kyverno {
-    #[command(subcommand)]
-    command: KyvernoCommands,
-}
-
-#[derive(Debug, Subcommand)]
-enum KyvernoCommands {
-    /// Apply policies to resources, without a cluster.
-    Apply(apply::Apply),
 }
 
 /// Runs the command line; every path out of here is an exit code.
@@ -58,7 +39,7 @@ pub(crate) fn run(args: Vec<OsString>) -> ExitCode {
     let called = args.first().map(Path::new).and_then(Path::file_stem).unwrap_or_default();
     match called.to_str() {
         Some("cosign") => cosign::run(args),
-        Some("kyverno" | "kubectl-kyverno") => kyverno(args),
+        Some("kyverno" | "kubectl-kyverno") => kyverno::run(args),
         _ => sigward(args),
     }
 }
@@ -78,10 +59,10 @@ fn sigward(args: Vec<OsString>) -> ExitCode {
     };
     match command {
         Commands::Serve(serve) => report(serve.run()),
-        Commands::Apply(apply) => apply.run(),
         Commands::Uninstall(uninstall) => report(uninstall.run()),
         #[cfg(feature = "quickstart")]
         Commands::Quickstart(quickstart) => quickstart.run(),
+        Commands::Kyverno(command) => kyverno::run_parsed(command),
         Commands::Cosign(command) => cosign::run_parsed(&matches, &global, command),
     }
 }
@@ -91,17 +72,10 @@ pub(crate) fn command() -> Command {
     Sigward::command().mut_subcommands(|subcommand| {
         // cosign's commands take their flags from the environment as cosign does; ours have variables of their own.
         match subcommand.get_name() {
-            "serve" | "apply" | "uninstall" | "quickstart" => subcommand,
+            "serve" | "apply" | "test" | "uninstall" | "quickstart" => subcommand,
             _ => cosign::with_environment(subcommand),
         }
     })
-}
-
-fn kyverno(args: Vec<OsString>) -> ExitCode {
-    match Kyverno::try_parse_from(args) {
-        Ok(Kyverno { command: KyvernoCommands::Apply(apply) }) => apply.run(),
-        Err(error) => usage(&error),
-    }
 }
 
 /// One line for each level of an error, then exit code 1.

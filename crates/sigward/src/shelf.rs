@@ -56,6 +56,8 @@ pub(crate) struct Document {
 #[derive(Debug)]
 pub(crate) struct Broken {
     pub(crate) path: PathBuf,
+    /// The whole file, for diagnostics that show the line.
+    pub(crate) text: std::sync::Arc<str>,
     pub(crate) error: ParseError,
 }
 
@@ -116,7 +118,9 @@ impl Documents {
                 Ok(written) => {
                     self.read.push(Document { path: path.to_owned(), text: text.clone(), written });
                 }
-                Err(error) => self.broken.push(Broken { path: path.to_owned(), error }),
+                Err(error) => {
+                    self.broken.push(Broken { path: path.to_owned(), text: text.clone(), error });
+                }
             }
         }
         Ok(())
@@ -124,11 +128,10 @@ impl Documents {
 }
 
 impl Document {
-    /// `file:line:column` of a field such as `spec.rules[0].name`, or of the nearest parent that is there.
-    pub(crate) fn place_of(&self, field: &str) -> String {
+    /// Line and column of a field such as `spec.rules[0].name`, or of the nearest parent that is there.
+    pub(crate) fn line_of(&self, field: &str) -> (u32, u32) {
         let span = self.written.span_of(&pointer_of(field));
-        let (line, column) = line_column(&self.text, span.start);
-        format!("{}:{line}:{column}", self.path.display())
+        line_column(&self.text, span.start)
     }
 }
 

@@ -1,8 +1,8 @@
 //! A webhook without a cluster: policies and Secrets from files, read again on SIGHUP.
 use crate::{
     cli::{
-        apply::say,
         cosign::Failure,
+        kyverno::say,
         serve::{Backing, Nobody},
     },
     shelf::{Document, Documents, Shelf},

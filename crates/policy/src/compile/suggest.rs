@@ -6,12 +6,18 @@ pub(super) fn nearest(schema: &Json, path: &str) -> Option<String> {
     let (parent, name) = path.rsplit_once('.').unwrap_or(("", path));
     let schema = at(schema, parent)?;
     let known = schema.get("properties")?.as_object()?.keys();
+    nearest_name(name, known.map(String::as_str)).map(ToOwned::to_owned)
+}
+
+/// The known name that was probably meant by another, if one is near enough.
+pub fn nearest_name<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     let allowed = (name.chars().count() / 3).clamp(1, 3);
     known
+        .into_iter()
         .map(|candidate| (distance(name, candidate), candidate))
         .filter(|(distance, _)| *distance <= allowed)
         .min()
-        .map(|(_, candidate)| candidate.clone())
+        .map(|(_, candidate)| candidate)
 }
 
 /// The schema of a place in a document.

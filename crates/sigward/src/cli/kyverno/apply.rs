@@ -1,0 +1,414 @@
+//! `apply`: policies against resources from files or a cluster.
+mod exceptions;
+mod print;
+mod report;
+
+use super::{
+    color::Colours,
+    input::{self, Git, Loaded, Sorted, Wanted},
+    kinds,
+    processor::{Processor, Response},
+    registry,
+    values::{UserInfo, Values},
+    world::World,
+};
+use crate::{cli::cosign::Failure, exit_code, shelf::Documents, sources::Sources};
+use clap::{Args, ValueEnum};
+use print::{Counts, Outcome};
+use report::ReportGroup;
+use sigward_document::{GoDuration, Value};
+use sigward_policy::snapshot::Settings;
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+/// Apply policies to resources, from files or from a cluster.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Apply {
+    /// policy files, folders or git repositories; `-` is standard input
+    #[arg(value_name = "POLICY")]
+    policies: Vec<String>,
+    /// resource files or folders; Secrets, ConfigMaps and Namespaces among them are at hand for the policies
+    #[arg(short, long, value_delimiter = ',')]
+    resource: Vec<String>,
+    /// more of them
+    #[arg(long, value_delimiter = ',')]
+    resources: Vec<String>,
+    /// objects that mutate rules may change besides the resources
+    #[arg(long, value_delimiter = ',')]
+    target_resource: Vec<String>,
+    /// folders of them
+    #[arg(long, value_delimiter = ',')]
+    target_resources: Vec<String>,
+    /// policy exceptions
+    #[arg(short, long, value_delimiter = ',')]
+    exception: Vec<String>,
+    /// more of them
+    #[arg(long, value_delimiter = ',')]
+    exceptions: Vec<String>,
+    /// take exceptions from the resource files too
+    #[arg(long, alias = "exceptions-with-resources")]
+    exceptions_within_resources: bool,
+    /// take exceptions from the policy files too
+    #[arg(long)]
+    exceptions_within_policies: bool,
+    /// who makes the requests
+    #[arg(short, long, default_value = "")]
+    userinfo: String,
+    /// values for variables
+    #[arg(short = 's', long, value_delimiter = ',', value_name = "NAME=VALUE")]
+    set: Vec<String>,
+    /// a file of values for variables
+    #[arg(short = 'f', long, alias = "values", default_value = "")]
+    values_file: String,
+    /// print a policy report
+    #[arg(short, long)]
+    policy_report: bool,
+    /// of the report: yaml or json; sarif and github print findings instead of the usual text
+    #[arg(long, default_value = "yaml")]
+    output_format: ReportFormat,
+    /// API group of the report
+    #[arg(long, default_value = "openreports.io")]
+    report_group: ReportGroup,
+    /// print a policy exception for each violation
+    #[arg(long)]
+    generate_exceptions: bool,
+    /// how long those exceptions hold
+    #[arg(long, default_value = "720h")]
+    generated_exception_ttl: String,
+    /// write mutated objects to a file or folder
+    #[arg(short, long)]
+    output: Option<PathBuf>,
+    /// print the mutated resources only
+    #[arg(short = 'i', long)]
+    stdin: bool,
+    /// branch of git repositories
+    #[arg(short = 'b', long, default_value = "")]
+    git_branch: String,
+    /// user name for git repositories
+    #[arg(long, default_value = "")]
+    username: String,
+    /// password for git repositories
+    #[arg(long, default_value = "", hide_env_values = true)]
+    password: String,
+    /// failures of Audit rules are warnings
+    #[arg(long)]
+    audit_warn: bool,
+    /// exit code when there are warnings and nothing worse
+    #[arg(long, default_value_t = 0)]
+    warn_exit_code: u8,
+    /// raise that exit code when no resource satisfies a policy
+    #[arg(long)]
+    warn_no_pass: bool,
+    /// deprecated kinds are errors
+    #[arg(long)]
+    warnings_as_errors: bool,
+    /// go on with the next resource when one cannot be evaluated (this build always does)
+    #[arg(long)]
+    continue_on_fail: bool,
+    /// print results as a table
+    #[arg(short, long)]
+    table: bool,
+    /// no colours
+    #[arg(long)]
+    remove_color: bool,
+    /// print each rule and image, not only failures
+    #[arg(long, alias = "detailed-results")]
+    explain: bool,
+    /// let context entries ask registries (image verification always does)
+    #[arg(long)]
+    registry: bool,
+    /// signatures made with keys need no transparency log entry: for private infrastructure
+    #[arg(long)]
+    insecure_ignore_tlog_for_keys: bool,
+    /// allow registries that speak plain HTTP
+    #[arg(long = "allowInsecureRegistry", alias = "allow-insecure-registry")]
+    allow_insecure_registry: bool,
+}
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ReportFormat {
+    Yaml,
+    Json,
+    Sarif,
+    Github,
+}
+
+/// One resource and what the policies said about it.
+#[derive(Debug)]
+struct Judged {
+    /// Where it was read; empty for a cluster.
+    file: PathBuf,
+    line: u32,
+    resource: Value,
+    responses: Vec<Response>,
+}
+
+impl Apply {
+    /// Exit code 0 when nothing failed; 1 on violations, errors, or input that cannot be used.
+    pub(crate) fn run(self) -> ExitCode {
+        let end = |message: &str| {
+            let _closed = writeln!(std::io::stderr(), "Error: {message}");
+            ExitCode::from(exit_code::FAILURE)
+        };
+        match self.apply() {
+            Ok(counts) if counts.fail > 0 => end("exit as there are policy violations"),
+            Ok(counts) if counts.error > 0 => end("exit as there are policy errors"),
+            Ok(counts) if counts.warn > 0 && self.warn_exit_code != 0 => {
+                ExitCode::from(self.warn_exit_code)
+            }
+            Ok(counts) if counts.pass == 0 && self.warn_no_pass => {
+                ExitCode::from(self.warn_exit_code)
+            }
+            Ok(_) => ExitCode::from(exit_code::SUCCESS),
+            Err(Failure { message, .. }) => end(&message),
+        }
+    }
+
+    fn apply(&self) -> Result<Counts, Failure> {
+        let resource_paths: Vec<String> =
+            self.resource.iter().chain(&self.resources).cloned().collect();
+        if self.policies.is_empty() {
+            return Err(Failure::new("require policy"));
+        }
+        if resource_paths.is_empty() {
+            return Err(Failure::new("resource file(s) or cluster required"));
+        }
+        let standard_input = |path: &&String| path.as_str() == "-";
+        if self.policies.iter().chain(&resource_paths).filter(standard_input).count() > 1 {
+            return Err(Failure::new(
+                "a stdin pipe can be used for either policies or resources, not both",
+            ));
+        }
+        let settings = Arc::new(Settings {
+            insecure_ignore_tlog_for_keys: self.insecure_ignore_tlog_for_keys,
+            allow_insecure_registry: self.allow_insecure_registry,
+            exceptions_enabled: true,
+            exception_namespace: "*".into(),
+            ..Settings::default()
+        });
+        let mut counts = Counts::default();
+        let git = Git {
+            branch: self.git_branch.clone(),
+            username: self.username.clone(),
+            password: self.password.clone(),
+        };
+        let policies = self.read(&self.policies, Wanted::Policies, &git, &settings, &mut counts)?;
+        let resources =
+            self.read(&resource_paths, Wanted::Resources, &git, &settings, &mut counts)?;
+        let targets: Vec<String> =
+            self.target_resource.iter().chain(&self.target_resources).cloned().collect();
+        let targets = self.read(&targets, Wanted::Resources, &git, &settings, &mut counts)?;
+        let exceptions = self.exceptions(&policies, &resources, &settings, &mut counts)?;
+        if policies.policies.is_empty() && policies.unsupported.is_empty() && counts.error == 0 {
+            return Err(Failure::new(
+                "no policies found: expected ClusterPolicy or Policy of kyverno.io/v1",
+            ));
+        }
+        let (values, user) = self.inputs()?;
+        let mut world = World::default();
+        for document in resources.resources.iter().chain(&targets.resources) {
+            world.shelf.put(&kinds::with_namespace(&document.written.value));
+        }
+        world.tell(&values, user.as_ref());
+        let quiet = self.stdin
+            || self.policy_report
+            || self.generate_exceptions
+            || self.output_format == ReportFormat::Sarif;
+        let rules = policies.policies.iter().filter_map(|one| one.compiled.as_ref().ok());
+        let rules: usize = rules.map(|policy| policy.rule_names().len()).sum();
+        if !quiet {
+            print::header(rules, resources.resources.len(), exceptions.len());
+        }
+        counts.error += print::unusable(&policies, quiet);
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        let sources = Arc::new(Sources {
+            registry: registry(self.allow_insecure_registry)?,
+            objects: Arc::new(world),
+            image_data: self.registry,
+        });
+        let processor = Processor::new(
+            &policies.policies,
+            exceptions,
+            settings,
+            sources,
+            &values,
+            user.as_ref(),
+            runtime.handle().clone(),
+        );
+        let judged = judge_all(&resources, &processor);
+        let outcomes: Vec<Outcome<'_>> = judged
+            .iter()
+            .flat_map(|one| print::outcomes(one, &policies.policies, self.audit_warn))
+            .collect();
+        for outcome in &outcomes {
+            counts.add(outcome.status);
+        }
+        self.show(&judged, &outcomes, &policies.policies)?;
+        runtime.shutdown_background();
+        if !quiet && !self.table {
+            print::footer(&counts);
+        }
+        Ok(counts)
+    }
+
+    /// All that was found, in the form that was asked for.
+    fn show(
+        &self,
+        judged: &[Judged],
+        outcomes: &[Outcome<'_>],
+        policies: &[Loaded],
+    ) -> Result<(), Failure> {
+        if self.output_format == ReportFormat::Sarif {
+            return print::say(&print::sarif(outcomes));
+        }
+        if self.generate_exceptions {
+            let ttl = GoDuration::parse(&self.generated_exception_ttl).map_err(|error| {
+                Failure::new(format!(
+                    "invalid argument {:?} for \"--generated-exception-ttl\" flag: {error}",
+                    self.generated_exception_ttl
+                ))
+            })?;
+            return print::say(&exceptions::render(outcomes, &ttl.to_string()));
+        }
+        if let Some(output) = &self.output {
+            print::write_mutated(judged, policies, output)?;
+        } else {
+            print::say(&print::mutated(judged, policies, self.stdin))?;
+        }
+        if self.stdin {
+            return Ok(());
+        }
+        if self.policy_report {
+            let json = self.output_format == ReportFormat::Json;
+            let text = report::render(outcomes, policies, self.report_group, json);
+            return print::say(&text);
+        }
+        if self.table {
+            let colour = Colours::choose(self.remove_color);
+            return print::say(&print::table(outcomes, self.explain, colour));
+        }
+        print::say(&print::violations(outcomes, self.explain))?;
+        if self.output_format == ReportFormat::Github {
+            print::say(&print::annotations(outcomes))?;
+        }
+        Ok(())
+    }
+
+    /// Reads paths; what is to be said goes to standard error, what cannot be used is counted.
+    fn read(
+        &self,
+        paths: &[String],
+        wanted: Wanted,
+        git: &Git,
+        settings: &Settings,
+        counts: &mut Counts,
+    ) -> Result<Sorted, Failure> {
+        let documents = input::documents(paths, None, git)?;
+        if wanted != Wanted::Resources {
+            self.warn(&documents)?;
+        }
+        let sorted = Sorted::new(documents, wanted, settings);
+        let _closed = std::io::stderr().write_all(sorted.said.as_bytes());
+        counts.error += sorted.broken;
+        Ok(sorted)
+    }
+
+    fn warn(&self, documents: &Documents) -> Result<(), Failure> {
+        for warning in documents.read.iter().filter_map(input::deprecation) {
+            let _closed = writeln!(std::io::stderr(), "{warning}");
+            if self.warnings_as_errors {
+                return Err(Failure::new("a deprecated kind, and warnings are errors"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The exceptions of all places that were named.
+    fn exceptions(
+        &self,
+        policies: &Sorted,
+        resources: &Sorted,
+        settings: &Settings,
+        counts: &mut Counts,
+    ) -> Result<Vec<Arc<sigward_policy::compile::Exception>>, Failure> {
+        let paths: Vec<String> = self.exception.iter().chain(&self.exceptions).cloned().collect();
+        let git = Git::default();
+        let mut all = self.read(&paths, Wanted::Exceptions, &git, settings, counts)?.exceptions;
+        if self.exceptions_within_policies {
+            all.extend(policies.exceptions.iter().cloned());
+        }
+        if self.exceptions_within_resources {
+            let read = resources
+                .resources
+                .iter()
+                .filter(|one| kinds::role(&one.written.value) == kinds::Role::Exception)
+                .cloned()
+                .collect();
+            let documents = Documents { read, broken: Vec::new() };
+            let sorted = Sorted::new(documents, Wanted::Exceptions, settings);
+            let _closed = std::io::stderr().write_all(sorted.said.as_bytes());
+            counts.error += sorted.broken;
+            all.extend(sorted.exceptions);
+        }
+        Ok(all)
+    }
+
+    fn inputs(&self) -> Result<(Values, Option<UserInfo>), Failure> {
+        let in_file =
+            |path: &str, error: &dyn std::fmt::Display| Failure::new(format!("{path}: {error}"));
+        let mut values = if self.values_file.is_empty() {
+            Values::default()
+        } else {
+            let document = input::one_document(Path::new(&self.values_file), "values")?;
+            Values::read(&document, "").map_err(|error| in_file(&self.values_file, &error))?
+        };
+        for text in &self.set {
+            values.set(text).map_err(Failure::new)?;
+        }
+        let user = if self.userinfo.is_empty() {
+            None
+        } else {
+            let document = input::one_document(Path::new(&self.userinfo), "user info")?;
+            Some(UserInfo::read(&document).map_err(|error| in_file(&self.userinfo, &error))?)
+        };
+        Ok((values, user))
+    }
+}
+
+/// Asks the policies about all resources, on all cores; the answers come in the order of the resources.
+fn judge_all(resources: &Sorted, processor: &Processor<'_>) -> Vec<Judged> {
+    let next = AtomicUsize::new(0);
+    let done: Mutex<Vec<(usize, Judged)>> = Mutex::new(Vec::new());
+    let work = || {
+        let mut own = Vec::new();
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(document) = resources.resources.get(at) else { break };
+            let resource = kinds::with_namespace(&document.written.value);
+            let responses = processor.apply(&resource, None);
+            let (line, _) = document.line_of("");
+            own.push((at, Judged { file: document.path.clone(), line, resource, responses }));
+        }
+        done.lock().unwrap_or_else(PoisonError::into_inner).append(&mut own);
+    };
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        for _ in 1..threads.min(resources.resources.len()) {
+            scope.spawn(work);
+        }
+        work();
+    });
+    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    done.sort_by_key(|(at, _)| *at);
+    done.into_iter().map(|(_, judged)| judged).collect()
+}

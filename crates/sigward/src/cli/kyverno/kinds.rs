@@ -1,0 +1,136 @@
+//! What is known of kinds without a cluster: who has a namespace, what a plural is, which policies there are.
+use sigward_document::Value;
+
+/// Cluster-scoped kinds of Kubernetes and of policies, as `group/Kind`; the core group is empty.
+const CLUSTER_SCOPED: &[&str] = &[
+    "/ComponentStatus",
+    "/Namespace",
+    "/Node",
+    "/PersistentVolume",
+    "admissionregistration.k8s.io/MutatingAdmissionPolicy",
+    "admissionregistration.k8s.io/MutatingAdmissionPolicyBinding",
+    "admissionregistration.k8s.io/MutatingWebhookConfiguration",
+    "admissionregistration.k8s.io/ValidatingAdmissionPolicy",
+    "admissionregistration.k8s.io/ValidatingAdmissionPolicyBinding",
+    "admissionregistration.k8s.io/ValidatingWebhookConfiguration",
+    "apiextensions.k8s.io/CustomResourceDefinition",
+    "apiregistration.k8s.io/APIService",
+    "authentication.k8s.io/SelfSubjectReview",
+    "authentication.k8s.io/TokenReview",
+    "authorization.k8s.io/SelfSubjectAccessReview",
+    "authorization.k8s.io/SelfSubjectRulesReview",
+    "authorization.k8s.io/SubjectAccessReview",
+    "certificates.k8s.io/CertificateSigningRequest",
+    "certificates.k8s.io/ClusterTrustBundle",
+    "flowcontrol.apiserver.k8s.io/FlowSchema",
+    "flowcontrol.apiserver.k8s.io/PriorityLevelConfiguration",
+    "internal.apiserver.k8s.io/StorageVersion",
+    "kyverno.io/ClusterCleanupPolicy",
+    "kyverno.io/ClusterPolicy",
+    "kyverno.io/GlobalContextEntry",
+    "networking.k8s.io/IPAddress",
+    "networking.k8s.io/IngressClass",
+    "networking.k8s.io/ServiceCIDR",
+    "node.k8s.io/RuntimeClass",
+    "policy/PodSecurityPolicy",
+    "rbac.authorization.k8s.io/ClusterRole",
+    "rbac.authorization.k8s.io/ClusterRoleBinding",
+    "resource.k8s.io/DeviceClass",
+    "resource.k8s.io/ResourceSlice",
+    "scheduling.k8s.io/PriorityClass",
+    "storage.k8s.io/CSIDriver",
+    "storage.k8s.io/CSINode",
+    "storage.k8s.io/StorageClass",
+    "storage.k8s.io/VolumeAttachment",
+    "storage.k8s.io/VolumeAttributesClass",
+];
+
+/// Group and version of an `apiVersion`; the core group is empty.
+pub(crate) fn group_version(api_version: &str) -> (&str, &str) {
+    api_version.split_once('/').unwrap_or(("", api_version))
+}
+
+/// Whether objects of this kind have no namespace. A kind that nobody knows has one.
+pub(crate) fn is_cluster_scoped(api_version: &str, kind: &str) -> bool {
+    let (group, _) = group_version(api_version);
+    let name = format!("{group}/{kind}");
+    CLUSTER_SCOPED.contains(&name.as_str())
+}
+
+/// The resource with the namespace that the API server would put it in.
+pub(crate) fn with_namespace(resource: &Value) -> Value {
+    let text = |path: &[&str]| resource.str_at(path).unwrap_or_default();
+    if !text(&["metadata", "namespace"]).is_empty()
+        || is_cluster_scoped(text(&["apiVersion"]), text(&["kind"]))
+    {
+        return resource.clone();
+    }
+    let namespace = Value::string("default");
+    resource.with_path(&["metadata", "namespace"], namespace).unwrap_or_else(|| resource.clone())
+}
+
+/// The plural that Kubernetes makes of a kind; right for every built-in kind.
+pub(crate) fn plural(kind: &str) -> String {
+    let lower = kind.to_lowercase();
+    match lower.strip_suffix('y') {
+        Some(stem) if !stem.ends_with(['a', 'e', 'o', 'u']) => format!("{stem}ies"),
+        _ if lower == "endpoints" => lower,
+        _ if lower.ends_with(['s', 'x']) || lower.ends_with("ch") => format!("{lower}es"),
+        _ => format!("{lower}s"),
+    }
+}
+
+/// What a document is to the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// `ClusterPolicy` or `Policy` of `kyverno.io`.
+    Policy,
+    /// `PolicyException` of `kyverno.io`.
+    Exception,
+    /// A policy or exception of a kind that needs CEL, or that only a controller carries out.
+    Unsupported,
+    /// Anything else.
+    Resource,
+}
+
+/// What a document is.
+pub(crate) fn role(document: &Value) -> Role {
+    let text = |name: &str| document.str_at(&[name]).unwrap_or_default();
+    let (group, _) = group_version(text("apiVersion"));
+    match (group, text("kind")) {
+        ("kyverno.io", "ClusterPolicy" | "Policy") => Role::Policy,
+        ("kyverno.io", "PolicyException") => Role::Exception,
+        ("policies.kyverno.io", _) | ("kyverno.io", "CleanupPolicy" | "ClusterCleanupPolicy") => {
+            Role::Unsupported
+        }
+        ("admissionregistration.k8s.io", kind) if kind.contains("AdmissionPolicy") => {
+            Role::Unsupported
+        }
+        _ => Role::Resource,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_of_another_group_with_a_known_name_has_a_namespace() {
+        assert!(is_cluster_scoped("rbac.authorization.k8s.io/v1", "ClusterRole"));
+        assert!(!is_cluster_scoped("authorization.openshift.io/v1", "ClusterRole"));
+        assert!(is_cluster_scoped("v1", "Node"));
+    }
+
+    #[test]
+    fn plurals_are_those_of_the_api_server() {
+        for (kind, expected) in [
+            ("Pod", "pods"),
+            ("NetworkPolicy", "networkpolicies"),
+            ("Ingress", "ingresses"),
+            ("Endpoints", "endpoints"),
+            ("Gateway", "gateways"),
+        ] {
+            assert_eq!(plural(kind), expected);
+        }
+    }
+}
