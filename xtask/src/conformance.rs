@@ -33,11 +33,25 @@ impl Case {
     /// Why it does not pass, in one line.
     fn reason(&self) -> String {
         match (&self.error, self.failed.first()) {
+            (Some(error), _) if needs_cel(error) => "needs CEL".to_owned(),
             (Some(error), _) => error.clone(),
             (None, Some(row)) => row.clone(),
             (None, None) => "no result was checked".to_owned(),
         }
     }
+}
+
+/// Whether a case was refused for a kind or a field that CEL is the language of.
+fn needs_cel(error: &str) -> bool {
+    let kinds = ["Validating", "Mutating", "Generating", "Deleting"];
+    let of_kind = |kind: &str| {
+        error.contains(&format!("{kind}Policy "))
+            || error.contains(&format!("{kind}AdmissionPolicy"))
+    };
+    error.ends_with(" is not supported in this build")
+        && (error.contains("validate.cel")
+            || error.contains("CEL is not")
+            || kinds.into_iter().any(of_kind))
 }
 
 /// Runs every `kyverno-test.yaml` of the conformance data with `sigward test`.
@@ -181,16 +195,19 @@ Loading test  ( a/kyverno-test.yaml ) ...
 Loading test  ( b/kyverno-test.yaml ) ...
 │ 1  │ p      │ r    │ v1/Pod/x │ Fail   │ Want pass, got fail │
 Loading test  ( c/kyverno-test.yaml ) ...
-  Error: p: CEL is not supported in this build
+  Error: p: a generate rule is not supported in this build
+Loading test  ( e/kyverno-test.yaml ) ...
+  Error: ValidatingPolicy p is not supported in this build
 ";
-        let names = ["a", "b", "c", "d"].map(|name| format!("{name}/kyverno-test.yaml"));
+        let names = ["a", "b", "c", "d", "e"].map(|name| format!("{name}/kyverno-test.yaml"));
         let mut cases: BTreeMap<String, Case> =
             names.iter().map(|name| (name.clone(), Case::default())).collect();
         read(text, &mut cases);
         let of = |at: usize| names.get(at).and_then(|name| cases.get(name)).unwrap();
         assert!(of(0).is_pass());
         assert_eq!(of(1).reason(), "p/r v1/Pod/x: Want pass, got fail");
-        assert_eq!(of(2).reason(), "p: CEL is not supported in this build");
+        assert_eq!(of(2).reason(), "p: a generate rule is not supported in this build");
         assert_eq!(of(3).reason(), "no result was checked");
+        assert_eq!(of(4).reason(), "needs CEL");
     }
 }

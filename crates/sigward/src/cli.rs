@@ -40,6 +40,8 @@ pub(crate) fn run(args: Vec<OsString>) -> ExitCode {
     match called.to_str() {
         Some("cosign") => cosign::run(args),
         Some("kyverno" | "kubectl-kyverno") => kyverno::run(args),
+        // Kyverno's commands have short flags that cosign's global ones would hide.
+        _ if args.get(1).is_some_and(|name| kyverno::is_command(name)) => kyverno::run(args),
         _ => sigward(args),
     }
 }
@@ -72,7 +74,10 @@ pub(crate) fn command() -> Command {
     Sigward::command().mut_subcommands(|subcommand| {
         // cosign's commands take their flags from the environment as cosign does; ours have variables of their own.
         match subcommand.get_name() {
-            "serve" | "apply" | "test" | "uninstall" | "quickstart" => subcommand,
+            "serve" | "uninstall" | "quickstart" => subcommand,
+            name if kyverno::is_command(name.as_ref()) => {
+                kyverno::without_hidden_shorts(subcommand)
+            }
             _ => cosign::with_environment(subcommand),
         }
     })

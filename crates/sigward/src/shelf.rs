@@ -130,8 +130,22 @@ impl Documents {
 impl Document {
     /// Line and column of a field such as `spec.rules[0].name`, or of the nearest parent that is there.
     pub(crate) fn line_of(&self, field: &str) -> (u32, u32) {
-        let span = self.written.span_of(&pointer_of(field));
-        line_column(&self.text, span.start)
+        let pointer = pointer_of(field);
+        let span = self.written.span_of(&pointer);
+        let key = pointer.rsplit('/').next().unwrap_or_default();
+        let start = match self.written.value.pointer(&pointer) {
+            Some(_) => self.key_before(key, span.start).unwrap_or(span.start),
+            None => span.start,
+        };
+        line_column(&self.text, start)
+    }
+
+    /// Where the key of a value stands: the places are those of values, and a map begins on a line of its own.
+    fn key_before(&self, key: &str, value: u32) -> Option<u32> {
+        let before = self.text.get(..usize::try_from(value).ok()?)?;
+        let from = before.trim_end();
+        let at = from.strip_suffix(':')?.strip_suffix(key)?.len();
+        u32::try_from(at).ok()
     }
 }
 

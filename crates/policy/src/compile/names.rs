@@ -68,7 +68,8 @@ impl Scope {
             return;
         }
         let Roots::Names(names) = expression.roots() else { return };
-        for name in names {
+        // `""` is the name of nothing: people write it for an empty text, and it never resolves.
+        for name in names.into_iter().filter(|name| !name.is_empty()) {
             let element = name.starts_with("element") && !self.declared.contains(&name);
             if element && self.element {
                 continue;

@@ -18,9 +18,17 @@ pub(crate) use diagnostics::say;
 
 use super::cosign::Failure;
 use crate::exit_code;
-use clap::{Parser, Subcommand};
+use clap::{Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 use sigward_remote::{NoSecrets, Options, Registry, Unobserved, docker_configs};
-use std::{ffi::OsString, io::Write as _, process::ExitCode, sync::Arc};
+use std::{
+    ffi::{OsStr, OsString},
+    io::Write as _,
+    process::ExitCode,
+    sync::Arc,
+};
+
+/// Commands that only Kyverno has; `version` and `completion` are ours and cosign's as well.
+const COMMANDS: &[&str] = &["apply", "test"];
 
 /// Kyverno's command line, when called by its name.
 #[derive(Debug, Parser)]
@@ -42,12 +50,30 @@ pub(crate) enum Commands {
     Test(Box<test::Test>),
 }
 
-/// Runs as `kyverno`.
+/// Runs as `kyverno`, or one of its commands under our own name.
 pub(crate) fn run(args: Vec<OsString>) -> ExitCode {
-    match Kyverno::try_parse_from(args) {
+    let called = args.first().map(std::path::Path::new).and_then(std::path::Path::file_stem);
+    let called = called.unwrap_or_default().to_string_lossy().into_owned();
+    let parsed = Kyverno::command()
+        .bin_name(called)
+        .try_get_matches_from(args)
+        .and_then(|matches| Kyverno::from_arg_matches(&matches));
+    match parsed {
         Ok(Kyverno { command }) => run_parsed(command),
         Err(error) => super::usage(&error),
     }
+}
+
+/// Whether a word is one of the commands that only Kyverno has.
+pub(crate) fn is_command(word: &OsStr) -> bool {
+    COMMANDS.iter().any(|name| word == *name)
+}
+
+/// A command for the help and the completion of our own name, where cosign's global flags are seen as well.
+pub(crate) fn without_hidden_shorts(command: Command) -> Command {
+    command
+        .mut_args(|arg| if arg.get_short() == Some('t') { arg.short(None::<char>) } else { arg })
+        .mut_subcommands(without_hidden_shorts)
 }
 
 /// Runs one command that was parsed already.

@@ -8,7 +8,6 @@ pub(crate) struct Colours;
 
 impl Colours {
     /// On for a terminal, unless someone does not want them: `--remove-color`, or `NO_COLOR` in the environment.
-    // COMPAT: Kyverno 1.19 colours pipes too; test: a_pipe_gets_no_colours
     pub(crate) fn choose(removed: bool) -> Colour {
         let unwanted =
             removed || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());

@@ -132,19 +132,23 @@ impl Values {
             Some("CONNECT") => Operation::Connect,
             _ => Operation::Create,
         };
-        if let Some(operation) = operation {
-            let name = Value::string(operation.as_str());
-            variables = put(&variables, "request.operation", name);
+        let (object, old_object) = (
+            variables.at_path(&["request", "object"]).cloned(),
+            variables.at_path(&["request", "oldObject"]).cloned(),
+        );
+        // The request itself says these: a rule may be evaluated again for another operation or object.
+        if let Some(mut request) =
+            variables.get("request").filter(|r| r.as_map().is_some()).cloned()
+        {
+            for name in ["operation", "object", "oldObject"] {
+                request = request.without_member(name).unwrap_or(request);
+            }
+            variables = variables.with_member("request", request).unwrap_or(variables);
         }
         let rules = own.map(|own| own.rules.clone()).unwrap_or_default();
         let presets = (!variables.is_null() || !rules.is_empty())
             .then(|| Arc::new(Presets { variables: variables.clone(), rules }));
-        Said {
-            operation: operation.unwrap_or(said),
-            object: variables.at_path(&["request", "object"]).cloned(),
-            old_object: variables.at_path(&["request", "oldObject"]).cloned(),
-            presets,
-        }
+        Said { operation: operation.unwrap_or(said), object, old_object, presets }
     }
 }
 

@@ -130,7 +130,6 @@ fn told(row: &Row) -> String {
 }
 
 /// One suite a policy.
-// COMPAT: Kyverno 1.19 closes a failure only with --detailed-results, so that its document is no XML; test: junit_is_well_formed
 fn junit(rows: &[Row], detailed: bool) -> String {
     let failures = |rows: &mut dyn Iterator<Item = &Row>| rows.filter(|row| row.failed).count();
     let mut text = format!(

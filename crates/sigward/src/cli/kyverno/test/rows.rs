@@ -118,7 +118,6 @@ impl Table<'_> {
             is_name(&expected.policy, loaded.name()).then(|| reason.clone())
         });
         let (result, reason, message, failed) = match (invalid, asked) {
-            // COMPAT: Kyverno 1.19 counts what an invalid policy should have said as passed; test: a_result_of_an_invalid_policy_fails
             (Some(error), _) => ("Fail", "Invalid policy", error, true),
             // COMPAT: Kyverno 1.19: a rule that says nothing passes, whatever was expected; test: a_rule_that_says_nothing_is_excluded
             (None, true) => ("Pass", "Excluded", "Excluded".to_owned(), false),
