@@ -1,5 +1,5 @@
 //! Kyverno's command line, run as a user runs it: the built binary under the peer's name, files in a folder of its own.
-#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "test code")]
+#![expect(clippy::unwrap_used, reason = "test code")]
 mod apply;
 mod bad_input;
 mod stage;

@@ -33,6 +33,9 @@ pub(crate) struct Response {
     pub(crate) generated: Vec<(SmolStr, Value)>,
 }
 
+/// A part of the work, and which policies take part in it.
+type Phase = (Stage, fn(&Policy) -> bool);
+
 /// Policies that are ready to be asked, with what stands for the rest of the world.
 pub(crate) struct Processor<'p> {
     snapshot: Arc<Snapshot>,
@@ -69,7 +72,7 @@ impl<'p> Processor<'p> {
     pub(crate) fn apply(&self, resource: &Value, operation: Option<Operation>) -> Vec<Response> {
         let mut responses: Vec<Response> = Vec::new();
         let mut object = resource.clone();
-        let phases: [(Stage, fn(&Policy) -> bool); 3] = [
+        let phases: [Phase; 3] = [
             (Stage::Mutating, |policy| policy.rule_counts().mutate > 0),
             (Stage::Mutating, |policy| {
                 policy.rule_counts().mutate == 0 && policy.rule_counts().verify_images > 0

@@ -41,8 +41,8 @@ pub(crate) struct Test {
     #[arg(short = 'b', long, default_value = "")]
     git_branch: String,
     /// which results to check
-    #[arg(short = 't', long, default_value = "policy=*,rule=*,resource=*")]
-    test_case_selector: String,
+    #[arg(short = 't', long = "test-case-selector", default_value = "policy=*,rule=*,resource=*")]
+    selector: String,
     /// json, yaml, markdown, junit, sarif or github
     #[arg(short = 'o', long)]
     output_format: Option<Format>,
@@ -73,6 +73,14 @@ pub(crate) struct Test {
     /// run again whenever a file changes
     #[arg(long)]
     watch: bool,
+}
+
+/// Test files, and the clones that some of them lie in.
+#[derive(Debug, Default)]
+struct Files {
+    found: Vec<Found>,
+    unreadable: Vec<Unreadable>,
+    clones: Vec<input::Clone>,
 }
 
 /// What came of one test file.
@@ -109,8 +117,8 @@ impl Test {
     }
 
     fn once(&self) -> Result<(), Failure> {
-        let filter = Filter::parse(&self.test_case_selector).map_err(Failure::new)?;
-        let (found, unreadable, _clones) = self.find()?;
+        let filter = Filter::parse(&self.selector).map_err(Failure::new)?;
+        let Files { found, unreadable, clones: _alive } = self.find()?;
         let mut out = std::io::stdout().lock();
         let mut say = |text: &str| {
             let _closed = out.write_all(text.as_bytes());
@@ -178,9 +186,9 @@ impl Test {
     }
 
     /// Test files below all paths; clones live as long as they are read.
-    fn find(&self) -> Result<(Vec<Found>, Vec<Unreadable>, Vec<input::Clone>), Failure> {
+    fn find(&self) -> Result<Files, Failure> {
         let git = Git { branch: self.git_branch.clone(), ..Git::default() };
-        let (mut found, mut unreadable, mut clones) = (Vec::new(), Vec::new(), Vec::new());
+        let Files { mut found, mut unreadable, mut clones } = Files::default();
         for path in &self.paths {
             if input::is_address(path) {
                 let clone = input::clone(path, &git)?;
@@ -190,7 +198,7 @@ impl Test {
                 file::find(Path::new(path), &self.file_name, &mut found, &mut unreadable)?;
             }
         }
-        Ok((found, unreadable, clones))
+        Ok(Files { found, unreadable, clones })
     }
 }
 

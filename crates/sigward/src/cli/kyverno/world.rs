@@ -133,7 +133,14 @@ impl Objects for World {
             Fetch::Roles { .. } if self.roles.is_some() => {
                 Some(Fact::Document(Ok(self.roles.clone())))
             }
-            _ => self.shelf.peek(fetch),
+            Fetch::Namespace(_)
+            | Fetch::Object(_)
+            | Fetch::PublicKey { .. }
+            | Fetch::Addresses { .. }
+            | Fetch::Roles { .. }
+            | Fetch::Tag { .. }
+            | Fetch::ImageData { .. }
+            | Fetch::Proof { .. } => self.shelf.peek(fetch),
         }
     }
 

@@ -246,7 +246,9 @@ impl Case<'_> {
             for object in read_objects(folder, path)? {
                 match object.at_path(&["spec", "resources"]).and_then(Value::as_list) {
                     Some(inner) if object.str_at(&["kind"]) == Some("ClusterResource") => {
-                        inner.iter().for_each(|one| world.shelf.put(&kinds::with_namespace(one)));
+                        for one in inner {
+                            world.shelf.put(&kinds::with_namespace(one));
+                        }
                     }
                     _ => world.shelf.put(&object),
                 }

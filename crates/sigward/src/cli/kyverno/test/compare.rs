@@ -78,11 +78,11 @@ impl<'f> Expectations<'f> {
 fn tidy(object: &Value) -> Value {
     let bare = match object.at_path(&["metadata", "labels"]).and_then(Value::as_map) {
         Some(labels) => {
-            let kept = labels.iter().filter(|(key, value)| {
-                !key.starts_with("generate.kyverno.io/")
-                    && !(*key == "app.kubernetes.io/managed-by"
-                        && value.as_str() == Some("kyverno"))
-            });
+            let generated = |key: &str, value: &Value| {
+                key.starts_with("generate.kyverno.io/")
+                    || (key == "app.kubernetes.io/managed-by" && value.as_str() == Some("kyverno"))
+            };
+            let kept = labels.iter().filter(|(key, value)| !generated(key, value));
             let kept = Value::map(kept.map(|(key, value)| (SmolStr::new(key), value.clone())));
             object.with_path(&["metadata", "labels"], kept).unwrap_or_else(|| object.clone())
         }

@@ -154,11 +154,7 @@ impl Table<'_> {
                 Comparison::Differs(message) => {
                     found = Some(("Resource diff".to_owned(), message, true));
                 }
-                Comparison::Absent(_) if !expected.fail_on_missing => {
-                    if found.is_none() {
-                        continue;
-                    }
-                }
+                Comparison::Absent(_) if !expected.fail_on_missing => {}
                 Comparison::Absent(message) | Comparison::Error(message) => {
                     found = Some(("Resource error".to_owned(), message, true));
                 }
