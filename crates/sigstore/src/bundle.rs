@@ -4,10 +4,10 @@
 //! case or the names of the fields, either base64, 64-bit integers as strings.
 use crate::{
     dsse::{self, Envelope, EnvelopeError},
-    encoding::decode_base64_protobuf,
+    encoding::{EnumValue, decode_base64_protobuf},
+    log::{EntryError, LogEntry, WireEntry},
 };
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 /// The media type that is written.
 pub const MEDIA_TYPE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
@@ -34,10 +34,10 @@ pub struct Bundle {
     pub content: Content,
     /// By what it says it can be verified.
     pub material: Material,
-    /// How many log entries it brings.
-    pub log_entries: usize,
-    /// How many timestamps it brings.
-    pub timestamps: usize,
+    /// The log entries that it brings.
+    pub log_entries: Vec<LogEntry>,
+    /// The timestamps that it brings: RFC 3161 responses.
+    pub timestamps: Vec<Vec<u8>>,
 }
 
 /// What was signed.
@@ -123,17 +123,25 @@ pub enum BundleError {
         /// `inclusion promise` or `inclusion proof`.
         missing: &'static str,
     },
+    /// A log entry that cannot be read.
+    #[error(transparent)]
+    Entry(#[from] EntryError),
     /// More log entries or timestamps than are read.
     #[error("bundle has too many log entries or timestamps")]
     TooMany,
 }
 
 #[derive(Deserialize)]
-struct Wire<'a> {
-    #[serde(rename = "mediaType", alias = "media_type", default)]
+struct Wire {
+    #[serde(
+        rename = "mediaType",
+        alias = "media_type",
+        default,
+        deserialize_with = "crate::encoding::or_default"
+    )]
     media_type: String,
-    #[serde(rename = "verificationMaterial", alias = "verification_material", borrow)]
-    material: WireMaterial<'a>,
+    #[serde(rename = "verificationMaterial", alias = "verification_material")]
+    material: WireMaterial,
     #[serde(rename = "messageSignature", alias = "message_signature", default)]
     message: Option<WireMessage>,
     #[serde(rename = "dsseEnvelope", alias = "dsse_envelope", default)]
@@ -141,88 +149,83 @@ struct Wire<'a> {
 }
 
 #[derive(Deserialize)]
-struct WireMaterial<'a> {
+struct WireMaterial {
     #[serde(rename = "publicKey", alias = "public_key", default)]
     public_key: Option<WireKey>,
     #[serde(rename = "x509CertificateChain", alias = "x509_certificate_chain", default)]
     chain: Option<WireChain>,
     #[serde(default)]
     certificate: Option<WireCertificate>,
-    #[serde(rename = "tlogEntries", alias = "tlog_entries", borrow, default)]
-    entries: Option<Vec<WireEntry<'a>>>,
-    #[serde(
-        rename = "timestampVerificationData",
-        alias = "timestamp_verification_data",
-        borrow,
-        default
-    )]
-    timestamps: Option<WireTimestamps<'a>>,
+    #[serde(rename = "tlogEntries", alias = "tlog_entries", default)]
+    entries: Option<Vec<WireEntry>>,
+    #[serde(rename = "timestampVerificationData", alias = "timestamp_verification_data", default)]
+    timestamps: Option<WireTimestamps>,
 }
 
 #[derive(Deserialize)]
 struct WireKey {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::encoding::or_default")]
     hint: String,
 }
 
 #[derive(Deserialize)]
 struct WireChain {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::encoding::or_default")]
     certificates: Vec<WireCertificate>,
 }
 
 #[derive(Deserialize)]
 struct WireCertificate {
-    #[serde(rename = "rawBytes", alias = "raw_bytes", default)]
+    #[serde(
+        rename = "rawBytes",
+        alias = "raw_bytes",
+        default,
+        deserialize_with = "crate::encoding::or_default"
+    )]
     raw: String,
 }
 
 #[derive(Deserialize)]
-struct WireEntry<'a> {
-    #[serde(rename = "inclusionPromise", alias = "inclusion_promise", borrow, default)]
-    promise: Option<&'a RawValue>,
-    #[serde(rename = "inclusionProof", alias = "inclusion_proof", borrow, default)]
-    proof: Option<&'a RawValue>,
+struct WireTimestamps {
+    #[serde(rename = "rfc3161Timestamps", alias = "rfc3161_timestamps", default)]
+    rfc3161: Option<Vec<WireTimestamp>>,
 }
 
 #[derive(Deserialize)]
-struct WireTimestamps<'a> {
-    #[serde(rename = "rfc3161Timestamps", alias = "rfc3161_timestamps", borrow, default)]
-    rfc3161: Option<Vec<&'a RawValue>>,
+struct WireTimestamp {
+    #[serde(
+        rename = "signedTimestamp",
+        alias = "signed_timestamp",
+        default,
+        deserialize_with = "crate::encoding::or_default"
+    )]
+    signed: String,
 }
 
 #[derive(Deserialize)]
 struct WireMessage {
     #[serde(rename = "messageDigest", alias = "message_digest", default)]
     digest: Option<WireDigest>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::encoding::or_default")]
     signature: String,
 }
 
 #[derive(Deserialize)]
 struct WireDigest {
     #[serde(default)]
-    algorithm: Option<WireHash>,
-    #[serde(default)]
+    algorithm: Option<EnumValue>,
+    #[serde(default, deserialize_with = "crate::encoding::or_default")]
     digest: String,
-}
-
-/// Enumerations are names or numbers.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum WireHash {
-    Name(String),
-    Number(u32),
 }
 
 impl Bundle {
     /// Reads a bundle and checks its structure by the rules of its version.
     pub fn parse(bytes: &[u8]) -> Result<Self, BundleError> {
-        let wire: Wire<'_> = crate::encoding::parse_object(bytes).ok_or(BundleError::Malformed)?;
+        let mut wire: Wire = crate::encoding::parse_object(bytes).ok_or(BundleError::Malformed)?;
         let version = version(&wire.media_type).ok_or_else(|| BundleError::Version {
             media_type: crate::encoding::printable(&wire.media_type).to_string(),
         })?;
-        let (log_entries, timestamps) = check_entries(&wire.material, version)?;
+        let (log_entries, timestamps) = read_entries(&mut wire.material, version)?;
         let material = material(wire.material, version)?;
         let content = match (wire.envelope, wire.message) {
             (Some(envelope), None) => {
@@ -246,17 +249,11 @@ impl WireMessage {
             None => None,
             Some(WireDigest { algorithm: None, digest }) if digest.is_empty() => None,
             Some(WireDigest { algorithm, digest }) => {
-                let algorithm = match algorithm {
-                    Some(WireHash::Name(name)) => match name.as_str() {
-                        "SHA2_256" => HashName::Sha256,
-                        "SHA2_384" => HashName::Sha384,
-                        "SHA2_512" => HashName::Sha512,
-                        _ => return Err(BundleError::Hash),
-                    },
-                    Some(WireHash::Number(1)) => HashName::Sha256,
-                    Some(WireHash::Number(2)) => HashName::Sha384,
-                    Some(WireHash::Number(3)) => HashName::Sha512,
-                    Some(WireHash::Number(_)) | None => return Err(BundleError::Hash),
+                let algorithm = match algorithm.map(EnumValue::into_name).as_deref() {
+                    Some("SHA2_256" | "1") => HashName::Sha256,
+                    Some("SHA2_384" | "2") => HashName::Sha384,
+                    Some("SHA2_512" | "3") => HashName::Sha512,
+                    Some(_) | None => return Err(BundleError::Hash),
                 };
                 let digest = decode_base64_protobuf(&digest).ok_or(BundleError::Base64)?;
                 let length = match algorithm {
@@ -284,32 +281,36 @@ fn version(media_type: &str) -> Option<Version> {
     }
 }
 
-fn check_entries(
-    material: &WireMaterial<'_>,
+/// SPEC: sigstore_bundle.proto: 0.1 needs a promise in each entry, later versions a proof that ends in
+/// a checkpoint.
+fn read_entries(
+    material: &mut WireMaterial,
     version: Version,
-) -> Result<(usize, usize), BundleError> {
-    let entries = material.entries.as_deref().unwrap_or_default();
-    let timestamps = material
-        .timestamps
-        .as_ref()
-        .and_then(|timestamps| timestamps.rfc3161.as_ref())
-        .map_or(0, Vec::len);
-    if entries.len() > MAX_ENTRIES || timestamps > MAX_ENTRIES {
+) -> Result<(Vec<LogEntry>, Vec<Vec<u8>>), BundleError> {
+    let entries = material.entries.take().unwrap_or_default();
+    let timestamps = material.timestamps.take().and_then(|t| t.rfc3161).unwrap_or_default();
+    if entries.len() > MAX_ENTRIES || timestamps.len() > MAX_ENTRIES {
         return Err(BundleError::TooMany);
     }
-    let there = |part: Option<&RawValue>| part.is_some_and(|raw| raw.get() != "null");
-    for entry in entries {
-        if version == Version::V01 && !there(entry.promise) {
+    let entries: Vec<_> = entries.into_iter().map(WireEntry::read).collect::<Result<_, _>>()?;
+    for entry in &entries {
+        if version == Version::V01 && entry.promise.is_none() {
             return Err(BundleError::LogEntry { missing: "inclusion promise" });
         }
-        if version > Version::V01 && !there(entry.proof) {
-            return Err(BundleError::LogEntry { missing: "inclusion proof" });
+        if version > Version::V01 {
+            let proof = entry.proof.as_ref();
+            let proof = proof.ok_or(BundleError::LogEntry { missing: "inclusion proof" })?;
+            if proof.checkpoint.is_empty() {
+                return Err(BundleError::LogEntry { missing: "checkpoint" });
+            }
         }
     }
-    Ok((entries.len(), timestamps))
+    let decode = |timestamp: WireTimestamp| decode_base64_protobuf(&timestamp.signed);
+    let timestamps: Option<_> = timestamps.into_iter().map(decode).collect();
+    Ok((entries, timestamps.ok_or(BundleError::Base64)?))
 }
 
-fn material(wire: WireMaterial<'_>, version: Version) -> Result<Material, BundleError> {
+fn material(wire: WireMaterial, version: Version) -> Result<Material, BundleError> {
     let decode = |certificate: WireCertificate| {
         decode_base64_protobuf(&certificate.raw)
             .filter(|raw| !raw.is_empty())

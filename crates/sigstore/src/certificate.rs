@@ -3,12 +3,17 @@
 //! SPEC: RFC 5280. Reading one verifies nothing. A certificate that a policy names is trusted for its
 //! key, as a bare key is, unless the policy names a chain as well.
 mod fulcio;
+mod identity;
 mod names;
 mod path;
+pub(crate) mod sct;
 
 pub use fulcio::{Extension, FulcioExtensions};
+pub use identity::{Identity, IdentityMismatch, MAX_PATTERN, Pattern, PatternError, Patterns};
 pub use names::SubjectName;
+pub(crate) use path::build as build_path;
 pub use path::{PathError, Usage};
+pub use sct::SctError;
 
 use crate::{
     der::{self, Reader},
@@ -24,6 +29,10 @@ pub const MAX_CERTIFICATE: usize = 64 * 1024;
 
 /// id-ce-subjectAltName.
 const OID_SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 0x11];
+/// id-ce-subjectKeyIdentifier.
+const OID_KEY_IDENTIFIER: &[u8] = &[0x55, 0x1d, 0x0e];
+/// id-ce-basicConstraints.
+const OID_BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x13];
 /// id-ce-keyUsage.
 const OID_KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x0f];
 /// id-ce-extKeyUsage.
@@ -43,6 +52,7 @@ pub struct Certificate {
     /// The distinguished names, as they are encoded.
     issuer: Vec<u8>,
     subject: Vec<u8>,
+    serial: Vec<u8>,
     extensions: Vec<RawExtension>,
 }
 
@@ -97,6 +107,7 @@ impl Certificate {
             key: PublicKey::parse_der(parts.spki)?,
             not_before: parts.not_before,
             not_after: parts.not_after,
+            serial: parts.serial.to_vec(),
             issuer: parts.issuer.to_vec(),
             subject: parts.subject.to_vec(),
             extensions: parts.extensions,
@@ -151,6 +162,28 @@ impl Certificate {
         self.issuer == self.subject
     }
 
+    /// Serial number, as encoded.
+    pub(crate) fn serial(&self) -> &[u8] {
+        &self.serial
+    }
+
+    /// The issuer's distinguished name in DER.
+    pub(crate) fn issuer(&self) -> &[u8] {
+        &self.issuer
+    }
+
+    /// The subject key identifier.
+    pub(crate) fn key_identifier(&self) -> Option<&[u8]> {
+        Reader::new(self.extension(OID_KEY_IDENTIFIER)?).take(der::OCTET_STRING)
+    }
+
+    /// True when it may have issued certificates.
+    pub fn is_ca(&self) -> bool {
+        let constraints = self.extension(OID_BASIC_CONSTRAINTS);
+        let parts = constraints.and_then(|contents| Reader::new(contents).enter(der::SEQUENCE));
+        parts.and_then(|mut parts| parts.take(der::BOOLEAN)) == Some(&[0xff])
+    }
+
     /// Organization and common name, for people.
     pub fn subject_words(&self) -> (String, String) {
         let word = |oid| names::word(&self.subject, oid).unwrap_or_default();
@@ -203,6 +236,7 @@ struct Parts<'a> {
     spki: &'a [u8],
     not_before: Timestamp,
     not_after: Timestamp,
+    serial: &'a [u8],
     issuer: &'a [u8],
     subject: &'a [u8],
     extensions: Vec<RawExtension>,
@@ -219,7 +253,7 @@ fn read(bytes: &[u8]) -> Option<Parts<'_>> {
     if tbs.peek() == Some(der::CONTEXT_0) {
         tbs.any()?;
     }
-    tbs.take(der::INTEGER)?;
+    let serial = tbs.take(der::INTEGER)?;
     tbs.take(der::SEQUENCE)?;
     let issuer = tbs.whole(der::SEQUENCE)?;
     let mut validity = tbs.enter(der::SEQUENCE)?;
@@ -235,7 +269,7 @@ fn read(bytes: &[u8]) -> Option<Parts<'_>> {
         }
     }
     tbs.end()?;
-    Some(Parts { spki, not_before, not_after, issuer, subject, extensions })
+    Some(Parts { spki, not_before, not_after, serial, issuer, subject, extensions })
 }
 
 /// SPEC: RFC 5280 section 4.2: no extension twice.

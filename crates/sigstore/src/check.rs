@@ -23,8 +23,24 @@ pub enum Check {
     KeyMaterial,
     /// The candidate can be read as what it claims to be.
     Shape,
-    /// The log knows the signature, where one is demanded. This build cannot tell.
+    /// The signature comes with a log entry, where one is demanded.
     LogEntry,
+    /// The log entry is proved, and about this signature, key and payload.
+    LogProof,
+    /// The signature comes with a certificate, where the holder of one must have signed.
+    SignerCertificate,
+    /// The certificate was issued by a trusted root and valid when it was used.
+    CertificatePath,
+    /// A certificate log knows the certificate.
+    CertificateLog,
+    /// A timestamp is there, where one is demanded.
+    Timestamp,
+    /// A timestamp that is needed holds.
+    TimestampProof,
+    /// Something proves when the certificate was used.
+    ProvenTime,
+    /// The trust material that the requirement names is at hand.
+    TrustMaterial,
     /// Bytes are what their digest says.
     ContentDigest,
     /// A list of candidates can be read.
@@ -37,7 +53,7 @@ pub enum Check {
     ManifestSize,
     /// A bundle is of a version that is known.
     BundleVersion,
-    /// The certificate's holder is the wanted identity. This build cannot tell.
+    /// The certificate's holder is the wanted identity.
     Identity,
     /// The registry answered.
     Answered,
@@ -45,7 +61,7 @@ pub enum Check {
 
 impl Check {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 26] = [
         Self::Found,
         Self::Signature,
         Self::ImageDigest,
@@ -56,6 +72,14 @@ impl Check {
         Self::KeyMaterial,
         Self::Shape,
         Self::LogEntry,
+        Self::LogProof,
+        Self::SignerCertificate,
+        Self::CertificatePath,
+        Self::CertificateLog,
+        Self::Timestamp,
+        Self::TimestampProof,
+        Self::ProvenTime,
+        Self::TrustMaterial,
         Self::ContentDigest,
         Self::Listing,
         Self::CandidateCount,
@@ -81,6 +105,14 @@ impl RefusedBecause {
             Self::CertificateForKey => Check::KeyMaterial,
             Self::Malformed { .. } => Check::Shape,
             Self::LogEntryMissing => Check::LogEntry,
+            Self::LogEntry { .. } => Check::LogProof,
+            Self::CertificateMissing => Check::SignerCertificate,
+            Self::Certificate { .. } => Check::CertificatePath,
+            Self::Sct { .. } => Check::CertificateLog,
+            Self::Identity { .. } => Check::Identity,
+            Self::TimestampMissing => Check::Timestamp,
+            Self::Timestamp { .. } => Check::TimestampProof,
+            Self::NoTime => Check::ProvenTime,
         }
     }
 }

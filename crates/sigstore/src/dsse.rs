@@ -113,12 +113,17 @@ impl Envelope {
     /// COMPAT: cosign 3.1.1: one valid signature suffices.
     /// test: one_valid_signature_of_an_envelope_suffices
     pub fn verify(&self, key: &PublicKey) -> Result<(), SignatureMismatch> {
+        self.signature_by(key).map(|_| ())
+    }
+
+    /// The first signature over payload and type that is by this key.
+    pub(crate) fn signature_by(
+        &self,
+        key: &PublicKey,
+    ) -> Result<&EnvelopeSignature, SignatureMismatch> {
         let message = pae(&self.payload_type, &self.payload);
-        self.signatures
-            .iter()
-            .any(|one| key.verify(&message, &one.signature).is_ok())
-            .then_some(())
-            .ok_or(SignatureMismatch)
+        let mut all = self.signatures.iter();
+        all.find(|one| key.verify(&message, &one.signature).is_ok()).ok_or(SignatureMismatch)
     }
 
     /// The envelope as `attest` stores it, with its empty `keyid`.

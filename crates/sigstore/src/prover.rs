@@ -10,10 +10,15 @@ mod search;
 use crate::{
     outcome::{Cause, Next, Outcome, Verdict, at_least},
     requirement::{Attestor, Requirement, Timestamp},
+    trust::TrustStore,
     verified::{LeafOutcome, Looked, Proof, Refusal, Verified},
 };
 pub(crate) use bundles::{CONTENT as BUNDLE_CONTENT, PREDICATE_TYPE as BUNDLE_PREDICATE_TYPE};
-pub(crate) use legacy::{PREDICATE_TYPE as LEGACY_PREDICATE_TYPE, SIGNATURE as LEGACY_SIGNATURE};
+pub(crate) use legacy::{
+    BUNDLE as LEGACY_BUNDLE, CERTIFICATE as LEGACY_CERTIFICATE, CHAIN as LEGACY_CHAIN,
+    PREDICATE_TYPE as LEGACY_PREDICATE_TYPE, SIGNATURE as LEGACY_SIGNATURE,
+    TIMESTAMP as LEGACY_TIMESTAMP,
+};
 use search::Search;
 use sigward_oci::{Digest, DigestReference};
 use smol_str::SmolStr;
@@ -52,11 +57,12 @@ pub enum Ask {
         /// Bytes, as claimed; never above [`Limits::layer_bytes`].
         size: u64,
     },
-    /// An entry of a transparency log.
+    /// The entries of a transparency log about one signature: what `POST /api/v1/log/entries/retrieve`
+    /// answers, a list of maps of one identifier to one entry.
     LogEntry {
         /// The log's address.
         log: SmolStr,
-        /// What it is searched by.
+        /// The body of that request.
         key: Vec<u8>,
     },
 }
@@ -116,6 +122,7 @@ pub(crate) struct Board {
     pub(crate) now: Timestamp,
     pub(crate) limits: Limits,
     pub(crate) thoroughness: Thoroughness,
+    pub(crate) trust: Arc<TrustStore>,
     pub(crate) evidence: BTreeMap<Ask, Evidence>,
     /// Bytes of layers among the evidence.
     pub(crate) layer_bytes: u64,
@@ -148,12 +155,20 @@ impl Prover {
                 now,
                 limits: Limits::default(),
                 thoroughness: Thoroughness::default(),
+                trust: Arc::default(),
                 evidence: BTreeMap::new(),
                 layer_bytes: 0,
             },
             recalled: BTreeMap::new(),
             searches: BTreeMap::new(),
         }
+    }
+
+    /// With the trust material that requirements name; what they name and it lacks is undetermined.
+    #[must_use]
+    pub fn with_trust(mut self, trust: Arc<TrustStore>) -> Self {
+        self.board.trust = trust;
+        self
     }
 
     /// With other limits than those of admission.

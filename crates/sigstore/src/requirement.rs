@@ -1,4 +1,5 @@
 //! Who must have signed and what evidence is demanded: closed, so its hash is a cache key.
+use crate::certificate::Identity;
 pub use crate::keys::PublicKey;
 use smol_str::SmolStr;
 use std::num::NonZeroU16;
@@ -25,6 +26,8 @@ pub struct Attestor {
     pub who: Who,
     /// Whether a transparency log must know the signature.
     pub log: LogRule,
+    /// What proves when it was signed, where that matters.
+    pub time: TimeRule,
     /// A signature, or statements of one type.
     pub shows: Shows,
     /// The repository where its signatures lie, when not beside the image.
@@ -50,6 +53,7 @@ impl Attestor {
         Self {
             who,
             log,
+            time: TimeRule::default(),
             shows: Shows::Signature,
             store: None,
             annotations: Vec::new(),
@@ -65,15 +69,65 @@ impl Attestor {
 pub enum Who {
     /// The holder of this key.
     Key(PublicKey),
-    /// The holder of a short-lived certificate with this identity.
-    Keyless {
-        /// The roots that may have issued it.
-        trust: TrustId,
-        /// Issuer of the identity token.
-        issuer: SmolStr,
-        /// Subject of the certificate.
-        subject: SmolStr,
+    /// The holder of a certificate.
+    Keyless(Keyless),
+}
+
+/// The holder of a certificate that was valid when it signed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Keyless {
+    /// The roots that may have issued it, and the logs that may know it.
+    pub trust: TrustId,
+    /// Whom it must name: one of these. When there is none, anyone whom the roots know.
+    pub identities: Vec<Identity>,
+    /// Whether a certificate log must know it.
+    pub sct: SctRule,
+}
+
+/// Whether a certificate log must know the certificate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum SctRule {
+    /// A log of the trusted root must have signed a timestamp for it.
+    #[default]
+    Demanded,
+    /// No timestamp is looked at (`--insecure-ignore-sct`).
+    InsecureIgnored,
+}
+
+/// What proves when something was signed. A certificate must be valid at each time that is proved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum TimeRule {
+    /// The log's promise or a timestamp. A certificate needs at least one of them, a key none.
+    Observed {
+        /// The root whose authorities may have signed timestamps; none are looked at without it.
+        timestamps: Option<TrustId>,
     },
+    /// At least one timestamp, whatever the log says (`--use-signed-timestamps`).
+    TimestampDemanded {
+        /// The root whose authorities may have signed it.
+        timestamps: TrustId,
+    },
+    /// As `Observed`; the present counts where nothing proves another time.
+    InsecureNow {
+        /// The root whose authorities may have signed timestamps.
+        timestamps: Option<TrustId>,
+    },
+}
+
+impl Default for TimeRule {
+    fn default() -> Self {
+        Self::Observed { timestamps: None }
+    }
+}
+
+impl TimeRule {
+    /// The root whose authorities may have signed timestamps.
+    pub fn timestamps(&self) -> Option<TrustId> {
+        match self {
+            Self::Observed { timestamps } | Self::InsecureNow { timestamps } => *timestamps,
+            Self::TimestampDemanded { timestamps } => Some(*timestamps),
+        }
+    }
 }
 
 /// What the signer says about the image.
@@ -97,6 +151,9 @@ pub enum LogRule {
     EntryDemanded {
         /// The trusted root.
         trust: TrustId,
+        /// The Rekor 1 instance to search when the signature brings no entry; its keys are the
+        /// trusted root's all the same.
+        online: Option<SmolStr>,
     },
     /// No log is looked at, and the proof says so.
     InsecureIgnored,

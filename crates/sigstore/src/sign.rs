@@ -1,11 +1,13 @@
 //! What is written when something is signed: bytes for the caller to push, nothing sent.
 mod blob;
 mod bundle;
+mod entry;
 mod legacy;
 mod predicate;
 
 pub use blob::{sign_blob, sign_blob_bundle};
 pub use bundle::{Referrer, attestation_bundle, image_statement, referrer, signature_bundle};
+pub use entry::{rekor_v1_dsse, rekor_v1_hashedrekord, rekor_v2_dsse, rekor_v2_hashedrekord};
 pub use legacy::{
     Attached, LegacyLayer, MAX_LAYERS, Manifests, Written, append, attestation_layer, replace_type,
     signature_layer,

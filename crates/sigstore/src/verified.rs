@@ -1,7 +1,11 @@
 //! The witness. Its fields are private to this crate and it is never deserialized.
 use crate::{
+    certificate::{IdentityMismatch, PathError, SctError},
+    keys::Certificate,
+    log::{LogEntry, LogError},
     outcome::{Cause, Outcome},
     requirement::{Shows, Timestamp},
+    timestamp::{SignedTimestamp, TimestampError},
 };
 use sigward_document::Value;
 use sigward_oci::Digest;
@@ -29,7 +33,8 @@ impl Verified {
     pub fn digest(&self) -> &Digest {
         &self.digest
     }
-    /// The key's identity: SHA-256 over its SPKI, in lower-case hexadecimal.
+    /// Who signed: the key's identity (SHA-256 over its SPKI, in lower-case hexadecimal), or the
+    /// first name in the certificate.
     pub fn signer(&self) -> &str {
         &self.signer
     }
@@ -59,7 +64,7 @@ impl Verified {
     }
     /// Roughly how many bytes of memory it takes, for bounded caches.
     pub fn weight(&self) -> usize {
-        let signed: usize = self.signed.iter().map(|s| s.bytes.len() + s.place.len() + 128).sum();
+        let signed: usize = self.signed.iter().map(Signed::weight).sum();
         // A parsed predicate takes about twice its text.
         size_of::<Self>() + signed + if self.predicates.is_empty() { 0 } else { 2 * signed }
     }
@@ -73,6 +78,7 @@ pub struct Signed {
     pub(crate) bytes: Vec<u8>,
     pub(crate) claims: Vec<(SmolStr, Value)>,
     pub(crate) predicate_type: Option<SmolStr>,
+    pub(crate) proved: Proved,
 }
 
 impl Signed {
@@ -96,6 +102,46 @@ impl Signed {
     /// The predicate type, when it is a statement.
     pub fn predicate_type(&self) -> Option<&str> {
         self.predicate_type.as_deref()
+    }
+    /// What else was proved about the signature: certificate, log entries, timestamps.
+    pub fn proved(&self) -> &Proved {
+        &self.proved
+    }
+
+    fn weight(&self) -> usize {
+        self.bytes.len() + self.place.len() + 128 + self.proved.weight()
+    }
+}
+
+/// What was proved about one signature besides the signature itself. What the requirement did not
+/// ask for is not here.
+#[derive(Clone, Debug, Default)]
+pub struct Proved {
+    pub(crate) certificate: Option<Certificate>,
+    pub(crate) log_entries: Vec<LogEntry>,
+    pub(crate) timestamps: Vec<SignedTimestamp>,
+    pub(crate) holds_until: Option<Timestamp>,
+}
+
+impl Proved {
+    /// The signer's certificate, valid at each proved time and issued by a trusted root.
+    pub fn certificate(&self) -> Option<&Certificate> {
+        self.certificate.as_ref()
+    }
+    /// The log entries that hold the signature, each proved by a trusted log.
+    pub fn log_entries(&self) -> &[LogEntry] {
+        &self.log_entries
+    }
+    /// The timestamps, each of another authority.
+    pub fn timestamps(&self) -> &[SignedTimestamp] {
+        &self.timestamps
+    }
+
+    fn weight(&self) -> usize {
+        let certificate = self.certificate.as_ref().map_or(0, |c| 3 * c.as_der().len());
+        let entries: usize = self.log_entries.iter().map(|e| e.body.len() + 2048).sum();
+        let timestamps: usize = self.timestamps.iter().map(|t| t.response.len() + 128).sum();
+        certificate + entries + timestamps
     }
 }
 
@@ -239,9 +285,72 @@ pub enum RefusedBecause {
         /// Which part, and what is wrong with it.
         what: SmolStr,
     },
-    /// The log does not know the signature. Needs log verification, which this build does not have.
-    #[error("no log entry for the signature")]
+    /// The signature brings no log entry, and none was found.
+    #[error("not enough verified log entries from transparency log: 0 < 1")]
     LogEntryMissing,
+    /// A log entry does not hold.
+    #[error("{why}")]
+    LogEntry {
+        /// What is wrong with it.
+        why: LogError,
+    },
+    /// A certificate must have signed, and the signature brings none.
+    #[error("no certificate found on signature")]
+    CertificateMissing,
+    /// No path leads from the certificate to a trusted root at a proved time.
+    #[error("failed to verify leaf certificate: {why}")]
+    Certificate {
+        /// What is wrong with it.
+        why: PathError,
+    },
+    /// No trusted certificate log knows the certificate.
+    #[error("{why}")]
+    Sct {
+        /// What is wrong with its timestamps.
+        why: SctError,
+    },
+    /// The certificate names someone else.
+    #[error("{}", identity_words(.why, .subjects, .issuer, *.store))]
+    Identity {
+        /// The difference to the last of the wanted identities.
+        why: IdentityMismatch,
+        /// The names in the certificate.
+        subjects: SmolStr,
+        /// The issuer in it.
+        issuer: SmolStr,
+        /// cosign says it differently for each.
+        store: Store,
+    },
+    /// A signed timestamp is demanded and none is there.
+    #[error("threshold not met for verified signed timestamps: 0 < 1")]
+    TimestampMissing,
+    /// A signed timestamp is needed and none of those there holds.
+    #[error("threshold not met for verified signed timestamps: 0 < 1: {why}")]
+    Timestamp {
+        /// What is wrong with the last of them.
+        why: TimestampError,
+    },
+    /// Nothing proves when the certificate was used.
+    #[error("threshold not met for verified log entry integrated timestamps: 0 < 1")]
+    NoTime,
+}
+
+/// COMPAT: cosign 3.1.1: one sentence for bundles, another for attached tags.
+/// test: another_identity_is_refused_in_the_words_of_each_store
+fn identity_words(why: &IdentityMismatch, subjects: &str, issuer: &str, store: Store) -> String {
+    match (store, why) {
+        (Store::Bundle, _) => format!(
+            "failed to verify certificate identity: \
+             no matching CertificateIdentity found, last error: {why}"
+        ),
+        (Store::Legacy, IdentityMismatch::Extension { name, .. }) => {
+            format!("expected {name} not found in certificate")
+        }
+        (Store::Legacy, _) => format!(
+            "none of the expected identities matched what was in the certificate, \
+             got subjects [{subjects}] with issuer {issuer}"
+        ),
+    }
 }
 
 /// What kind of signature was checked, for messages.

@@ -91,11 +91,23 @@ fn log_entries_bring_what_their_version_demands() {
     let entries = |json: &mut Value, entry: Value| {
         json["verificationMaterial"]["tlogEntries"] = json!([entry]);
     };
-    let promise = json!({"inclusionPromise": {"signedEntryTimestamp": ""}});
-    let proof = json!({"inclusionProof": {"logIndex": "1"}});
+    let entry = |more: Value| {
+        let mut entry = json!({"logId": {"keyId": "AAAA"}, "canonicalizedBody": "e30="});
+        entry.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        entry
+    };
+    let promise = entry(json!({"inclusionPromise": {"signedEntryTimestamp": "AAAA"}}));
+    let unsigned = entry(json!({"inclusionProof": {"logIndex": "1"}}));
+    let proof = entry(json!({"inclusionProof": {"logIndex": 1, "checkpoint": {"envelope": "x"}}}));
     let no_proof = BundleError::LogEntry { missing: "inclusion proof" };
     check(|json| entries(json, promise.clone()), no_proof.clone());
-    check(|json| entries(json, json!({"inclusionProof": null})), no_proof);
+    check(|json| entries(json, entry(json!({"inclusionProof": null}))), no_proof);
+    check(|json| entries(json, unsigned), BundleError::LogEntry { missing: "checkpoint" });
+    check(
+        |json| entries(json, entry(json!({"logIndex": "-1"}))),
+        BundleError::Entry(EntryError::Negative("log index")),
+    );
+    check(|json| entries(json, json!({})), BundleError::Entry(EntryError::Malformed));
     check(
         |json| {
             set_version(json, "0.1");
@@ -105,7 +117,7 @@ fn log_entries_bring_what_their_version_demands() {
     );
     let mut json = sound();
     entries(&mut json, proof);
-    assert_eq!(parse(&json).unwrap().log_entries, 1);
+    assert_eq!(parse(&json).unwrap().log_entries.len(), 1);
 }
 
 #[test]

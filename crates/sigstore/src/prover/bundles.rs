@@ -4,16 +4,19 @@
 //! configuration's type instead of the bundle's, so the manifest tells.
 //! test: a_fallback_index_without_types_is_examined
 use super::{
-    Ask, Board, judge,
-    search::{Candidate, Judged, Listing, What, malformed, place_of},
+    Ask,
+    judge::{self, Court, Enveloped},
+    search::{Candidate, Judged, Listing, SignedImage, What, malformed, place_of},
 };
 use crate::{
     bundle::{Bundle, BundleError, Content, HashName, Material, MessageSignature, Version},
     dsse::Envelope,
     encoding::printable,
-    keys::PublicKey,
+    keys::Certificate,
+    log::LoggedContent,
+    proofs::{self, Claim, Evidence},
     requirement::{Attestor, ClaimRule, Shows, Who},
-    verified::{RefusedBecause, SignatureForm, Signed, Store},
+    verified::{Proved, RefusedBecause, SignatureForm, Signed, Store},
 };
 use sigward_oci::{Algorithm, Descriptor, Digest, Manifest, ManifestError, media_type};
 use smol_str::{SmolStr, format_smolstr};
@@ -79,23 +82,39 @@ fn other_type(
 pub(super) fn judge(
     bytes: &[u8],
     candidate: &Candidate,
-    attestor: &Attestor,
+    court: &Court<'_>,
     repository: &SmolStr,
-    board: &Board,
 ) -> Judged {
     let place = place_of(&candidate.want);
-    let Who::Key(key) = &attestor.who else {
-        return Judged::Untold(malformed(&place, "no key"));
-    };
     match &candidate.what {
-        What::Referrer { certain } => referrer(bytes, *certain, attestor, repository, &place),
-        What::Bundle => bundle(bytes, key, attestor, &place, board),
-        What::Image { bundle, signature } => match key.verify(bytes, signature) {
-            Ok(()) => message_passed(bundle.clone()),
-            Err(_) => Judged::Refused(wrong_message()),
-        },
-        What::Payload { .. } | What::Envelope => Judged::NotOne,
+        What::Referrer { certain } => referrer(bytes, *certain, court.attestor, repository, &place),
+        What::Bundle => bundle(bytes, court, &place),
+        What::Image(image) => over_manifest(bytes, image, court),
+        What::Payload { .. } | What::Envelope { .. } | What::Searched { .. } => Judged::NotOne,
     }
+}
+
+/// A bundle's message signature, over the image's manifest.
+fn over_manifest(bytes: &[u8], image: &SignedImage, court: &Court<'_>) -> Judged {
+    let SignedImage { bundle, signature, evidence } = image;
+    let answer = proofs::signer_key(court.attestor, evidence).and_then(|key| {
+        key.verify(bytes, signature).map_err(|_| wrong_message())?;
+        prove_message(court, evidence, signature, LoggedContent::Bytes(bytes))
+    });
+    match answer {
+        Ok(proved) => message_passed(bundle.clone(), proved),
+        Err(why) => Judged::Refused(why),
+    }
+}
+
+fn prove_message(
+    court: &Court<'_>,
+    evidence: &Evidence,
+    signature: &[u8],
+    content: LoggedContent<'_>,
+) -> Result<Proved, RefusedBecause> {
+    let claim = Claim { signature, timestamped: signature, content, store: Store::Bundle };
+    court.prove(evidence, &claim)
 }
 
 fn referrer(
@@ -131,13 +150,7 @@ fn referrer(
     }))
 }
 
-fn bundle(
-    bytes: &[u8],
-    key: &PublicKey,
-    attestor: &Attestor,
-    place: &SmolStr,
-    board: &Board,
-) -> Judged {
+fn bundle(bytes: &[u8], court: &Court<'_>, place: &SmolStr) -> Judged {
     let bundle = match Bundle::parse(bytes) {
         Ok(bundle) => bundle,
         // A newer version may hold the signature that is looked for.
@@ -156,34 +169,34 @@ fn bundle(
         let what = SmolStr::new_static("bundle: older than version 0.3");
         return Judged::Refused(RefusedBecause::Malformed { what });
     }
-    if matches!(bundle.material, Material::Certificates(_)) {
-        return Judged::Refused(RefusedBecause::CertificateForKey);
-    }
+    let evidence = match bundle.evidence(&court.attestor.who) {
+        Ok(evidence) => evidence,
+        Err(why) => return Judged::Refused(why),
+    };
     match bundle.content {
-        Content::Envelope(envelope) => statement(&envelope, key, attestor, place, board),
-        Content::Message(message) => image_message(message, key, attestor, place, board),
+        Content::Envelope(envelope) => statement(&envelope, &evidence, court, place),
+        Content::Message(message) => image_message(message, evidence, court, place),
     }
 }
 
 fn statement(
     envelope: &Envelope,
-    key: &PublicKey,
-    attestor: &Attestor,
+    evidence: &Evidence,
+    court: &Court<'_>,
     place: &SmolStr,
-    board: &Board,
 ) -> Judged {
-    let form = SignatureForm::BundleEnvelope;
+    let it = Enveloped { envelope, evidence, stored: None };
     // The digest is bound whatever the claims rule says, as in cosign.
-    let rule = ClaimRule::Checked;
-    match judge::envelope(envelope, key, attestor, &board.subject.digest, form, rule) {
+    match judge::envelope(court, &it, ClaimRule::Checked) {
         Ok(stated) => Judged::Passed(
-            Signed {
+            Box::new(Signed {
                 store: Store::Bundle,
                 place: place.clone(),
                 bytes: envelope.to_bundle_json().into_bytes(),
                 claims: stated.claims,
                 predicate_type: Some(stated.predicate_type),
-            },
+                proved: stated.proved,
+            }),
             Some(stated.predicate),
         ),
         Err(why) => Judged::Refused(why),
@@ -194,11 +207,11 @@ fn statement(
 /// be fetched.
 fn image_message(
     message: MessageSignature,
-    key: &PublicKey,
-    attestor: &Attestor,
+    evidence: Evidence,
+    court: &Court<'_>,
     place: &SmolStr,
-    board: &Board,
 ) -> Judged {
+    let (attestor, subject) = (court.attestor, &court.board.subject);
     if let Shows::Statements { .. } = attestor.shows {
         return Judged::NotOne;
     }
@@ -208,17 +221,12 @@ fn image_message(
     {
         return Judged::Refused(RefusedBecause::WrongAnnotation { name: name.clone() });
     }
-    let image = &board.subject.digest;
-    let stated = match &message.digest {
-        Some((HashName::Sha256, hash)) => {
-            <[u8; 32]>::try_from(hash.as_slice()).ok().map(|h| Digest::sha256(&h))
-        }
-        Some((HashName::Sha512, hash)) => {
-            <[u8; 64]>::try_from(hash.as_slice()).ok().map(|h| Digest::sha512(&h))
-        }
-        Some((HashName::Sha384, _)) | None => None,
+    let key = match proofs::signer_key(attestor, &evidence) {
+        Ok(key) => key,
+        Err(why) => return Judged::Refused(why),
     };
-    if let Some(payload) = stated
+    let image = &subject.digest;
+    if let Some(payload) = stated_digest(&message)
         && payload.algorithm() == image.algorithm()
         && payload != *image
     {
@@ -227,31 +235,53 @@ fn image_message(
     if let Some(hash) = hash_bytes(image)
         && key.verify_sha256(&hash, &message.signature).is_ok()
     {
-        return message_passed(place.clone());
+        let content = LoggedContent::Sha256(&hash);
+        return match prove_message(court, &evidence, &message.signature, content) {
+            Ok(proved) => message_passed(place.clone(), proved),
+            Err(why) => Judged::Refused(why),
+        };
     }
     if !key.could_have_made(&message.signature) {
         return Judged::Refused(wrong_message());
     }
     // Another hash, or Ed25519: the signature is over the bytes of the manifest.
     Judged::Then(Box::new(Candidate {
-        want: Ask::Manifest { repository: board.subject.repository.clone(), digest: image.clone() },
-        what: What::Image { bundle: place.clone(), signature: message.signature },
+        want: Ask::Manifest { repository: subject.repository.clone(), digest: image.clone() },
+        what: What::Image(Box::new(SignedImage {
+            bundle: place.clone(),
+            signature: message.signature,
+            evidence,
+        })),
     }))
+}
+
+/// The digest that the bundle states, when images have digests of that kind.
+fn stated_digest(message: &MessageSignature) -> Option<Digest> {
+    match &message.digest {
+        Some((HashName::Sha256, hash)) => {
+            <[u8; 32]>::try_from(hash.as_slice()).ok().map(|h| Digest::sha256(&h))
+        }
+        Some((HashName::Sha512, hash)) => {
+            <[u8; 64]>::try_from(hash.as_slice()).ok().map(|h| Digest::sha512(&h))
+        }
+        Some((HashName::Sha384, _)) | None => None,
+    }
 }
 
 fn wrong_message() -> RefusedBecause {
     RefusedBecause::WrongKey { of: SignatureForm::BundleMessage }
 }
 
-fn message_passed(place: SmolStr) -> Judged {
+fn message_passed(place: SmolStr, proved: Proved) -> Judged {
     Judged::Passed(
-        Signed {
+        Box::new(Signed {
             store: Store::Bundle,
             place,
             bytes: Vec::new(),
             claims: Vec::new(),
             predicate_type: None,
-        },
+            proved,
+        }),
         None,
     )
 }
@@ -262,4 +292,42 @@ fn hash_bytes(digest: &Digest) -> Option<[u8; 32]> {
         return None;
     }
     crate::encoding::unhex(digest.hex())
+}
+
+impl Bundle {
+    /// What the bundle brings for its signature. A key must have signed by itself where a key is
+    /// trusted, and the holder of a certificate where an identity is.
+    ///
+    /// SPEC: sigstore_bundle.proto: a chain must not hold the root: nobody would believe it anyway.
+    pub(crate) fn evidence(&self, who: &Who) -> Result<Evidence, RefusedBecause> {
+        let certificates = match (&self.material, who) {
+            (Material::PublicKey { .. }, Who::Key(_)) => Vec::new(),
+            (Material::PublicKey { .. }, Who::Keyless(_)) => {
+                return Err(RefusedBecause::CertificateMissing);
+            }
+            (Material::Certificates(_), Who::Key(_)) => {
+                return Err(RefusedBecause::CertificateForKey);
+            }
+            (Material::Certificates(chain), Who::Keyless(_)) => {
+                let malformed = |error: crate::keys::KeyError| RefusedBecause::Malformed {
+                    what: printable(&format!("certificate in bundle: {error}")),
+                };
+                let chain: Vec<_> = chain
+                    .iter()
+                    .map(|der| Certificate::parse_der(der).map_err(malformed))
+                    .collect::<Result<_, _>>()?;
+                if chain.iter().any(|one| one.is_ca() && one.is_self_issued()) {
+                    let what = SmolStr::new_static("bundle: its chain holds a root certificate");
+                    return Err(RefusedBecause::Malformed { what });
+                }
+                chain
+            }
+        };
+        Ok(Evidence {
+            certificates,
+            entries: self.log_entries.clone(),
+            timestamps: self.timestamps.clone(),
+            sct: None,
+        })
+    }
 }

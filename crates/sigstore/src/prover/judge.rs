@@ -1,13 +1,15 @@
 //! The checks that both stores share: each one binds one element to another.
+use super::Board;
 use crate::{
     dsse::Envelope,
     keys::{Algorithm, PublicKey},
+    log::LoggedContent,
+    proofs::{self, Claim, Evidence, Material},
     requirement::{Attestor, ClaimRule, Shows},
     statement::{COSIGN_SIGN, PAYLOAD_TYPE, Statement},
-    verified::{RefusedBecause, SignatureForm},
+    verified::{Proved, RefusedBecause, SignatureForm, Store},
 };
 use sigward_document::{Value, View};
-use sigward_oci::Digest;
 use smol_str::SmolStr;
 
 /// The predicate type that a statement must have to count.
@@ -53,23 +55,66 @@ pub(super) struct Stated {
     pub(super) predicate_type: SmolStr,
     pub(super) claims: Vec<(SmolStr, Value)>,
     pub(super) predicate: Value,
+    pub(super) proved: Proved,
 }
 
-/// An envelope by this key, about this image, of the wanted type, with the annotations.
+/// By whom and by what a candidate is judged.
+pub(super) struct Court<'a> {
+    pub(super) attestor: &'a Attestor,
+    pub(super) board: &'a Board,
+    pub(super) material: Material<'a>,
+}
+
+impl Court<'_> {
+    /// Weighs what surrounds a signature that was checked.
+    pub(super) fn prove(
+        &self,
+        evidence: &Evidence,
+        claim: &Claim<'_>,
+    ) -> Result<Proved, RefusedBecause> {
+        proofs::prove(self.attestor, &self.material, self.board.now, evidence, claim)
+    }
+}
+
+/// One envelope, how it is stored and what came with it.
+pub(super) struct Enveloped<'a> {
+    pub(super) envelope: &'a Envelope,
+    pub(super) evidence: &'a Evidence,
+    /// The bytes of a layer that is the envelope; logs and timestamps may be about all of it.
+    pub(super) stored: Option<&'a [u8]>,
+}
+
+/// An envelope by the attestor, about the image, of the wanted type, with the annotations.
 pub(super) fn envelope(
-    envelope: &Envelope,
-    key: &PublicKey,
-    attestor: &Attestor,
-    image: &Digest,
-    form: SignatureForm,
+    court: &Court<'_>,
+    it: &Enveloped<'_>,
     claims: ClaimRule,
 ) -> Result<Stated, RefusedBecause> {
+    let (attestor, image, envelope) = (court.attestor, &court.board.subject.digest, it.envelope);
     if envelope.payload_type != PAYLOAD_TYPE {
         return Err(RefusedBecause::WrongPayloadType {
             found: crate::encoding::printable(&envelope.payload_type),
         });
     }
-    envelope.verify(key).map_err(|_| RefusedBecause::WrongKey { of: form })?;
+    let (store, of) = match it.stored {
+        Some(_) => (Store::Legacy, SignatureForm::Envelope),
+        None => (Store::Bundle, SignatureForm::BundleEnvelope),
+    };
+    let key = proofs::signer_key(attestor, it.evidence)?;
+    let signed = envelope.signature_by(key).map_err(|_| RefusedBecause::WrongKey { of })?;
+    let proved = court.prove(
+        it.evidence,
+        &Claim {
+            signature: &signed.signature,
+            timestamped: it.stored.unwrap_or(&signed.signature),
+            content: LoggedContent::Envelope {
+                payload_type: &envelope.payload_type,
+                payload: &envelope.payload,
+                stored: it.stored,
+            },
+            store,
+        },
+    )?;
     let statement = Statement::parse(&envelope.payload).map_err(|error| {
         RefusedBecause::Malformed { what: crate::encoding::printable(&error.to_string()) }
     })?;
@@ -102,5 +147,6 @@ pub(super) fn envelope(
         predicate_type: statement.predicate_type.clone(),
         claims,
         predicate: statement.predicate.clone(),
+        proved,
     })
 }

@@ -3,23 +3,41 @@
 //! COMPAT: cosign 3.1.1: `sha256-….sig` holds payloads whose signatures are annotations,
 //! `sha256-….att` holds envelopes. test: cosign_legacy_signatures_verify
 use super::{
-    Ask, Board, judge,
+    Ask, Board,
+    judge::{self, Court, Enveloped},
     search::{Candidate, Judged, Listing, What, malformed, place_of, too_large},
 };
 use crate::{
     dsse::Envelope,
     encoding::{decode_base64, printable},
-    requirement::{Attestor, ClaimRule, Shows, Who},
+    keys::{Certificate, PublicKey},
+    log::{LogEntry, LoggedContent},
+    proofs::{self, Claim, Evidence},
+    requirement::{Attestor, ClaimRule, LogRule, Shows, Who},
+    sign,
     simple_signing::{Payload, PayloadError},
-    verified::{RefusedBecause, SignatureForm, Signed, Store},
+    timestamp,
+    verified::{Proved, RefusedBecause, Signed, Store},
 };
 use sigward_oci::{Attachment, Digest, Manifest, attached_tag, media_type};
 use smol_str::{SmolStr, format_smolstr};
+use std::collections::BTreeMap;
 
 /// The annotation of a layer that holds its signature in base64; empty for attestations.
 pub(crate) const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
 /// The annotation of an attestation's layer; not signed, so only good for not fetching.
 pub(crate) const PREDICATE_TYPE: &str = "predicateType";
+/// The annotation that holds the signer's certificate in PEM.
+pub(crate) const CERTIFICATE: &str = "dev.sigstore.cosign/certificate";
+/// The annotation that holds the certificates above it in PEM; may be empty.
+pub(crate) const CHAIN: &str = "dev.sigstore.cosign/chain";
+/// The annotation that holds the log's promise.
+pub(crate) const BUNDLE: &str = "dev.sigstore.cosign/bundle";
+/// The annotation that holds a timestamp.
+pub(crate) const TIMESTAMP: &str = "dev.sigstore.cosign/rfc3161timestamp";
+
+/// The annotations of a layer.
+pub(super) type Annotations = BTreeMap<String, String>;
 
 /// The tag that holds what the attestor must show.
 pub(super) fn tag(digest: &Digest, attestor: &Attestor) -> SmolStr {
@@ -57,8 +75,12 @@ pub(super) fn list(
                 if media_type::essence(&layer.media_type) != media_type::COSIGN_SIMPLE_SIGNING {
                     continue;
                 }
-                match signature(layer.annotations.get(SIGNATURE), attestor) {
-                    Ok(signature) => What::Payload { signature },
+                match sighted(&layer.annotations, attestor)
+                    .and_then(|()| signature(layer.annotations.get(SIGNATURE), attestor))
+                {
+                    Ok(signature) => {
+                        What::Payload { signature, annotations: Box::new(layer.annotations) }
+                    }
                     Err(why) => {
                         refused.push((place_of(&want), why));
                         continue;
@@ -76,7 +98,13 @@ pub(super) fn list(
                             .push((place_of(&want), RefusedBecause::OtherPredicateType { found }));
                         continue;
                     }
-                    _ => What::Envelope,
+                    _ => match sighted(&layer.annotations, attestor) {
+                        Ok(()) => What::Envelope { annotations: Box::new(layer.annotations) },
+                        Err(why) => {
+                            refused.push((place_of(&want), why));
+                            continue;
+                        }
+                    },
                 }
             }
         };
@@ -103,56 +131,161 @@ fn signature(annotation: Option<&String>, attestor: &Attestor) -> Result<Vec<u8>
     }
 }
 
-/// Judges a payload or an envelope.
+/// What can be told before a byte of the layer is fetched.
+fn sighted(annotations: &Annotations, attestor: &Attestor) -> Result<(), RefusedBecause> {
+    match attestor.who {
+        Who::Keyless(_) if annotations.get(CERTIFICATE).is_none_or(String::is_empty) => {
+            Err(RefusedBecause::CertificateMissing)
+        }
+        Who::Key(_) | Who::Keyless(_) => Ok(()),
+    }
+}
+
+/// Reads from the annotations what the attestor asks for, and nothing else.
+fn evidence(annotations: &Annotations, attestor: &Attestor) -> Result<Evidence, RefusedBecause> {
+    let get = |name: &str| annotations.get(name).map(String::as_str).filter(|t| !t.is_empty());
+    let bad = |what: &'static str| RefusedBecause::Malformed { what: SmolStr::new_static(what) };
+    let mut evidence = Evidence::default();
+    if let Who::Keyless(_) = attestor.who {
+        let pem = get(CERTIFICATE).ok_or(RefusedBecause::CertificateMissing)?;
+        let leaf = Certificate::parse_pem(pem).map_err(|_| bad("layer: certificate"))?;
+        evidence.certificates.push(leaf);
+        if let Some(pem) = get(CHAIN) {
+            let chain = Certificate::parse_pem_all(pem).map_err(|_| bad("layer: chain"))?;
+            evidence.certificates.extend(chain);
+        }
+    }
+    if let (LogRule::EntryDemanded { .. }, Some(text)) = (&attestor.log, get(BUNDLE)) {
+        let entry = LogEntry::parse_annotation(text).map_err(|_| bad("layer: log entry"))?;
+        evidence.entries.push(entry);
+    }
+    if let (Some(_), Some(text)) = (attestor.time.timestamps(), get(TIMESTAMP)) {
+        evidence.timestamps.push(timestamp::parse_annotation(text).ok_or(bad("layer: timestamp"))?);
+    }
+    Ok(evidence)
+}
+
+/// Judges a payload or an envelope; `found` are the log's entries of a search, once it was made.
 pub(super) fn judge(
     bytes: &[u8],
     candidate: &Candidate,
-    attestor: &Attestor,
-    board: &Board,
+    court: &Court<'_>,
+    found: Option<Vec<LogEntry>>,
 ) -> Judged {
     let place = place_of(&candidate.want);
-    let Who::Key(key) = &attestor.who else {
-        return Judged::Untold(malformed(&place, "no key"));
+    let annotations = match &candidate.what {
+        What::Payload { annotations, .. } | What::Envelope { annotations } => annotations,
+        What::Referrer { .. } | What::Bundle | What::Image(_) | What::Searched { .. } => {
+            return Judged::NotOne;
+        }
     };
-    let image = &board.subject.digest;
-    let answer = match &candidate.what {
-        What::Payload { signature } => payload(bytes, signature, key, attestor, image),
-        What::Envelope => Envelope::parse(bytes)
-            .map_err(|error| RefusedBecause::Malformed { what: printable(&error.to_string()) })
-            .and_then(|envelope| {
-                let form = SignatureForm::Envelope;
-                judge::envelope(&envelope, key, attestor, image, form, attestor.claims)
-            })
-            .map(|stated| (stated.claims, Some(stated.predicate_type), Some(stated.predicate))),
-        What::Referrer { .. } | What::Bundle | What::Image { .. } => return Judged::NotOne,
-    };
+    let searched = found.is_some();
+    let evidence = evidence(annotations, court.attestor).map(|mut evidence| {
+        evidence.entries.extend(found.unwrap_or_default());
+        evidence
+    });
+    let answer = evidence.and_then(|evidence| match &candidate.what {
+        What::Payload { signature, .. } => payload(bytes, signature, &evidence, court),
+        _ => statement(bytes, &evidence, court),
+    });
     match answer {
-        Ok((claims, predicate_type, predicate)) => {
-            let bytes = bytes.to_vec();
-            Judged::Passed(
-                Signed { store: Store::Legacy, place, bytes, claims, predicate_type },
-                predicate,
-            )
+        Ok(passed) => Judged::Passed(
+            Box::new(Signed {
+                store: Store::Legacy,
+                place,
+                bytes: bytes.to_vec(),
+                claims: passed.claims,
+                predicate_type: passed.predicate_type,
+                proved: passed.proved,
+            }),
+            passed.predicate,
+        ),
+        Err(RefusedBecause::LogEntryMissing) if !searched => {
+            match search_for(bytes, candidate, annotations, court.attestor) {
+                Some(next) => Judged::Then(Box::new(next)),
+                None => Judged::Refused(RefusedBecause::LogEntryMissing),
+            }
         }
         Err(why) => Judged::Refused(why),
     }
 }
 
-type Passed =
-    (Vec<(SmolStr, sigward_document::Value)>, Option<SmolStr>, Option<sigward_document::Value>);
+/// The question to the log for the entry that the layer does not bring, where one may be asked.
+fn search_for(
+    bytes: &[u8],
+    candidate: &Candidate,
+    annotations: &Annotations,
+    attestor: &Attestor,
+) -> Option<Candidate> {
+    let LogRule::EntryDemanded { online: Some(log), .. } = &attestor.log else { return None };
+    let verifier = match &attestor.who {
+        Who::Key(key) => key.to_pem(),
+        Who::Keyless(_) => annotations.get(CERTIFICATE)?.clone(),
+    };
+    let key = match &attestor.who {
+        Who::Key(key) => key.clone(),
+        Who::Keyless(_) => PublicKey::parse_pem(&verifier).ok()?,
+    };
+    let proposed = match &candidate.what {
+        What::Payload { signature, .. } => {
+            sign::rekor_v1_hashedrekord(bytes, signature, &key, &verifier)
+        }
+        _ => sign::rekor_v1_dsse(bytes, &verifier)?,
+    };
+    Some(Candidate {
+        want: Ask::LogEntry {
+            log: log.clone(),
+            key: format!(r#"{{"entries":[{proposed}]}}"#).into_bytes(),
+        },
+        what: What::Searched { of: Box::new(candidate.clone()) },
+    })
+}
 
-/// A payload signed by the key, naming this image, with the annotations.
+struct Passed {
+    claims: Vec<(SmolStr, sigward_document::Value)>,
+    predicate_type: Option<SmolStr>,
+    predicate: Option<sigward_document::Value>,
+    proved: Proved,
+}
+
+fn statement(
+    bytes: &[u8],
+    evidence: &Evidence,
+    court: &Court<'_>,
+) -> Result<Passed, RefusedBecause> {
+    let envelope = Envelope::parse(bytes)
+        .map_err(|error| RefusedBecause::Malformed { what: printable(&error.to_string()) })?;
+    let it = Enveloped { envelope: &envelope, evidence, stored: Some(bytes) };
+    let stated = judge::envelope(court, &it, court.attestor.claims)?;
+    Ok(Passed {
+        claims: stated.claims,
+        predicate_type: Some(stated.predicate_type),
+        predicate: Some(stated.predicate),
+        proved: stated.proved,
+    })
+}
+
+/// A payload signed by the attestor, naming this image, with the annotations.
 fn payload(
     bytes: &[u8],
     signature: &[u8],
-    key: &crate::keys::PublicKey,
-    attestor: &Attestor,
-    image: &Digest,
+    evidence: &Evidence,
+    court: &Court<'_>,
 ) -> Result<Passed, RefusedBecause> {
+    let (attestor, image) = (court.attestor, &court.board.subject.digest);
+    let key = proofs::signer_key(attestor, evidence)?;
     key.verify(bytes, signature).map_err(|_| RefusedBecause::WrongKey { of: judge::form(key) })?;
+    let claim = Claim {
+        signature,
+        timestamped: signature,
+        content: LoggedContent::Bytes(bytes),
+        store: Store::Legacy,
+    };
+    let proved = court.prove(evidence, &claim)?;
+    let passed = |claims| Passed { claims, predicate_type: None, predicate: None, proved };
     let payload = match (Payload::parse(bytes), attestor.claims) {
         (Ok(payload), _) => payload,
-        (Err(_), ClaimRule::InsecureIgnored) => return Ok((Vec::new(), None, None)),
+        (Err(_), ClaimRule::InsecureIgnored) => return Ok(passed(Vec::new())),
         (Err(PayloadError::NoDigest), ClaimRule::Checked) => return Err(RefusedBecause::NoDigest),
         (Err(error @ PayloadError::Malformed), ClaimRule::Checked) => {
             return Err(RefusedBecause::Malformed { what: printable(&error.to_string()) });
@@ -164,5 +297,5 @@ fn payload(
         }
         judge::annotations(&attestor.annotations, &payload.optional)?;
     }
-    Ok((payload.optional, None, None))
+    Ok(passed(payload.optional))
 }

@@ -1,9 +1,11 @@
 //! The search for one attestor: store after store, candidate after candidate.
-use super::{Ask, Board, Evidence, Thoroughness, bundles, legacy};
+use super::{Ask, Board, Evidence, Thoroughness, bundles, judge::Court, legacy};
 use crate::{
-    encoding::{printable, sha256, sha512},
+    encoding::{hex, printable, sha256, sha512},
+    log::LogEntry,
     outcome::{Cause, CauseKind, Outcome},
-    requirement::{Attestor, ClaimRule, LogRule, Shows, Stores, Who},
+    proofs::{self, Material},
+    requirement::{Attestor, ClaimRule, LogRule, Shows, Stores, TrustId},
     verified::{Found, LeafOutcome, Looked, Refusal, RefusedBecause, Signed, Store, Verified},
 };
 use sigward_document::Value;
@@ -21,7 +23,7 @@ pub(super) enum Judged {
     /// More evidence is needed first.
     Then(Box<Candidate>),
     /// It satisfies.
-    Passed(Signed, Option<Value>),
+    Passed(Box<Signed>, Option<Value>),
     /// It does not.
     Refused(RefusedBecause),
     /// Could not be told.
@@ -41,15 +43,25 @@ pub(super) struct Candidate {
 #[derive(Clone, Debug)]
 pub(super) enum What {
     /// A payload; the layer's annotation holds its signature.
-    Payload { signature: Vec<u8> },
+    Payload { signature: Vec<u8>, annotations: Box<legacy::Annotations> },
     /// An envelope.
-    Envelope,
+    Envelope { annotations: Box<legacy::Annotations> },
     /// A referrer's manifest; true when its descriptor did say that it is a bundle.
     Referrer { certain: bool },
     /// A bundle.
     Bundle,
     /// The image's own manifest, over which a bundle's message signature was made.
-    Image { bundle: SmolStr, signature: Vec<u8> },
+    Image(Box<SignedImage>),
+    /// The entries of a log for a payload or an envelope that brings none.
+    Searched { of: Box<Candidate> },
+}
+
+/// A bundle whose signature is over the image's manifest.
+#[derive(Clone, Debug)]
+pub(super) struct SignedImage {
+    pub(super) bundle: SmolStr,
+    pub(super) signature: Vec<u8>,
+    pub(super) evidence: proofs::Evidence,
 }
 
 /// What the first question to a store gave.
@@ -101,22 +113,11 @@ impl Search {
             Stores::BundleOnly => vec![Store::Bundle],
             Stores::LegacyOnly => vec![Store::Legacy],
         };
-        let unavailable = |said: &'static str| {
-            Outcome::Undetermined(Cause {
-                kind: CauseKind::TrustUnavailable,
-                place: format_smolstr!("{}", board.subject),
-                said: Some(SmolStr::new_static(said)),
-            })
-        };
-        let outcome = match (recalled, &attestor.who, &attestor.log) {
-            (Some(verified), _, _) => Some(Outcome::Verified(Arc::clone(verified))),
-            (None, Who::Keyless { .. }, _) => {
-                Some(unavailable("keyless verification is not available in this build"))
-            }
-            (None, Who::Key(_), LogRule::EntryDemanded { .. }) => {
-                Some(unavailable("transparency log verification is not available in this build"))
-            }
-            (None, Who::Key(_), LogRule::InsecureIgnored) => None,
+        let outcome = match recalled {
+            Some(verified) => Some(Outcome::Verified(Arc::clone(verified))),
+            None => Material::of(attestor, &board.trust)
+                .err()
+                .map(|id| Outcome::Undetermined(unavailable(id, board))),
         };
         Self {
             attestor: attestor.clone(),
@@ -292,17 +293,15 @@ impl Search {
         let judged = match board.evidence.get(&candidate.want) {
             None => return Some(candidate),
             Some(Err(cause)) => Judged::Untold(cause.clone()),
+            // The log does not know it.
+            Some(Ok(None)) if matches!(candidate.want, Ask::LogEntry { .. }) => {
+                Judged::Refused(RefusedBecause::LogEntryMissing)
+            }
             // Listed, and gone: absent is an answer.
             Some(Ok(None)) => Judged::Refused(RefusedBecause::NothingFound),
             Some(Ok(Some(bytes))) => match sound(&candidate.want, bytes, &place, board) {
                 Err(cause) => Judged::Untold(cause),
-                Ok(()) => match store {
-                    Store::Legacy => legacy::judge(bytes, &candidate, &self.attestor, board),
-                    Store::Bundle => {
-                        let repository = self.repository(board);
-                        bundles::judge(bytes, &candidate, &self.attestor, &repository, board)
-                    }
-                },
+                Ok(()) => self.weigh(bytes, &candidate, store, board),
             },
         };
         match judged {
@@ -317,7 +316,7 @@ impl Search {
                 | Ask::Manifest { .. }
                 | Ask::LogEntry { .. } => return Some(*next),
             },
-            Judged::Passed(signed, predicate) => self.passed.push((signed, predicate)),
+            Judged::Passed(signed, predicate) => self.passed.push((*signed, predicate)),
             Judged::Refused(why) => self.refused.push((place, why)),
             Judged::Untold(cause) => {
                 self.untold.get_or_insert(cause);
@@ -325,6 +324,28 @@ impl Search {
             Judged::NotOne => {}
         }
         None
+    }
+
+    /// Judges bytes that are what they were asked for.
+    fn weigh(&self, bytes: &[u8], candidate: &Candidate, store: Store, board: &Board) -> Judged {
+        let material = match Material::of(&self.attestor, &board.trust) {
+            Ok(material) => material,
+            Err(id) => return Judged::Untold(unavailable(id, board)),
+        };
+        let court = Court { attestor: &self.attestor, board, material };
+        if let What::Searched { of } = &candidate.what {
+            return match (LogEntry::parse_rekor_v1_list(bytes), board.evidence.get(&of.want)) {
+                (Ok(found), Some(Ok(Some(layer)))) => legacy::judge(layer, of, &court, Some(found)),
+                (Err(error), _) => {
+                    Judged::Untold(malformed(&place_of(&candidate.want), &error.to_string()))
+                }
+                (Ok(_), _) => Judged::NotOne,
+            };
+        }
+        match store {
+            Store::Legacy => legacy::judge(bytes, candidate, &court, None),
+            Store::Bundle => bundles::judge(bytes, candidate, &court, &self.repository(board)),
+        }
     }
 
     fn look(&mut self, place: SmolStr, store: Store, found: Found) {
@@ -338,26 +359,20 @@ impl Search {
             // A set that is not complete says nothing about the whole.
             (Some(cause), _) if is_set => Outcome::Undetermined(cause.clone()),
             (_, false) => {
-                let Who::Key(key) = &self.attestor.who else {
-                    return Outcome::Undetermined(malformed(
-                        &SmolStr::default(),
-                        "no key to name as the signer",
-                    ));
-                };
                 let (signed, predicates): (Vec<_>, Vec<_>) = passed.into_iter().unzip();
                 Outcome::Verified(Arc::new(Verified {
                     digest: board.subject.digest.clone(),
-                    signer: key.id(),
+                    signer: proofs::signer_name(&self.attestor, signed.first().map(Signed::proved)),
                     predicates: if is_set {
                         predicates.into_iter().flatten().collect()
                     } else {
                         Vec::new()
                     },
+                    holds_until: signed.iter().filter_map(|one| one.proved.holds_until).min(),
                     signed,
-                    log_checked: false,
+                    log_checked: self.attestor.log != LogRule::InsecureIgnored,
                     claims_checked: self.attestor.claims == ClaimRule::Checked,
                     seen: board.now,
-                    holds_until: None,
                 }))
             }
             (Some(cause), true) => Outcome::Undetermined(cause.clone()),
@@ -367,6 +382,16 @@ impl Search {
                 looked: self.looked.clone(),
             }),
         }
+    }
+}
+
+/// The trust material that the requirement names is not at hand.
+fn unavailable(id: TrustId, board: &Board) -> Cause {
+    let [a, b, c, d, ..] = id.0;
+    Cause {
+        kind: CauseKind::TrustUnavailable,
+        place: format_smolstr!("{}", board.subject),
+        said: Some(format_smolstr!("trusted root {} is not at hand", hex(&[a, b, c, d]))),
     }
 }
 

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Wire {
-    #[serde(default, alias = "media_type")]
+    #[serde(default, deserialize_with = "crate::encoding::or_default", alias = "media_type")]
     media_type: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     tlogs: Option<Vec<WireLog>>,
@@ -28,7 +28,7 @@ struct Wire {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct WireLog {
-    #[serde(default, alias = "base_url")]
+    #[serde(default, deserialize_with = "crate::encoding::or_default", alias = "base_url")]
     base_url: String,
     #[serde(default, alias = "hash_algorithm", skip_serializing_if = "Option::is_none")]
     hash_algorithm: Option<EnumValue>,
@@ -38,14 +38,18 @@ struct WireLog {
     log_id: Option<WireLogId>,
     #[serde(default, alias = "checkpoint_key_id", skip_serializing_if = "Option::is_none")]
     checkpoint_key_id: Option<WireLogId>,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "crate::encoding::or_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     operator: String,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct WireKey {
-    #[serde(default, alias = "raw_bytes")]
+    #[serde(default, deserialize_with = "crate::encoding::or_default", alias = "raw_bytes")]
     raw_bytes: String,
     #[serde(default, alias = "key_details")]
     key_details: Option<EnumValue>,
@@ -56,7 +60,7 @@ struct WireKey {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct WireLogId {
-    #[serde(default, alias = "key_id")]
+    #[serde(default, deserialize_with = "crate::encoding::or_default", alias = "key_id")]
     key_id: String,
 }
 
@@ -73,7 +77,7 @@ pub(super) struct WirePeriod {
 struct WireAuthority {
     #[serde(default)]
     subject: Option<WireSubject>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::encoding::or_default")]
     uri: String,
     #[serde(default, alias = "cert_chain")]
     cert_chain: Option<WireChain>,
@@ -84,22 +88,22 @@ struct WireAuthority {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct WireSubject {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::encoding::or_default")]
     organization: String,
-    #[serde(default, alias = "common_name")]
+    #[serde(default, deserialize_with = "crate::encoding::or_default", alias = "common_name")]
     common_name: String,
 }
 
 #[derive(Serialize, Deserialize)]
 struct WireChain {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::encoding::or_default")]
     certificates: Vec<WireCertificate>,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct WireCertificate {
-    #[serde(default, alias = "raw_bytes")]
+    #[serde(default, deserialize_with = "crate::encoding::or_default", alias = "raw_bytes")]
     raw_bytes: String,
 }
 

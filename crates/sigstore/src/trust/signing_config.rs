@@ -94,7 +94,7 @@ pub enum SigningConfigError {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Wire {
-    #[serde(default, alias = "media_type")]
+    #[serde(default, deserialize_with = "crate::encoding::or_default", alias = "media_type")]
     media_type: String,
     #[serde(default, alias = "ca_urls", skip_serializing_if = "Option::is_none")]
     ca_urls: Option<Vec<WireService>>,
@@ -113,13 +113,17 @@ struct Wire {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct WireService {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::encoding::or_default")]
     url: String,
-    #[serde(default, alias = "major_api_version")]
+    #[serde(
+        default,
+        deserialize_with = "crate::encoding::or_default",
+        alias = "major_api_version"
+    )]
     major_api_version: u32,
     #[serde(default, alias = "valid_for", skip_serializing_if = "Option::is_none")]
     valid_for: Option<WirePeriod>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::encoding::or_default")]
     operator: String,
 }
 

@@ -1,11 +1,14 @@
 //! For each check a story in which exactly that check fails, beside the same story in which it holds.
-use crate::world::{REPOSITORY, World, by, down, fresh, key, manifest, one, stating};
+use crate::certified::{CERTIFICATE, Certified, ISSUER, Story, log_of, put};
+use crate::world::{REPOSITORY, World, by, down, fresh, key, manifest, one, public, stating};
 use serde_json::json;
 use sigward_sigstore::{
     Check,
+    certificate::Identity,
+    keys::Signer as _,
     outcome::{CauseKind, Outcome},
     prover::{Ask, Limits},
-    requirement::{Attestor, LogRule, TrustId, Who},
+    requirement::{Attestor, Keyless, LogRule, SctRule, Stores, TimeRule, TrustId, Who},
     verified::RefusedBecause,
 };
 use sigward_testkit::signing::{Knobs, bundle, legacy};
@@ -81,30 +84,86 @@ fn story(check: Check) -> (World, Attestor, Fails) {
             (world, by(&key()), Fails::Refused)
         }
         Check::LogEntry => {
-            let log = LogRule::EntryDemanded { trust: TrustId([0; 32]) };
-            (
-                sound(),
-                Attestor { log, ..by(&key()) },
-                Fails::Untold(
-                    CauseKind::TrustUnavailable,
-                    "transparency log verification is not available in this build",
-                ),
-            )
+            let mut world = sound();
+            let root = log_of(&public(&key()));
+            let log = LogRule::EntryDemanded { trust: root.id(), online: None };
+            world.trust.insert(root);
+            (world, Attestor { log, ..by(&key()) }, Fails::Refused)
+        }
+        Check::LogProof => {
+            let certified = Certified::new(&Story::default());
+            let mut world = World::new();
+            let root = log_of(certified.key.public_key());
+            let log_id: String =
+                root.parts().tlogs[0].log_id.iter().map(|b| format!("{b:02x}")).collect();
+            let entry = format!(
+                r#"{{"SignedEntryTimestamp":"AAAA","Payload":{{"body":"e30=","integratedTime":1700000000,"logIndex":1,"logID":"{log_id}"}}}}"#
+            );
+            put(&world, &certified.key, [("dev.sigstore.cosign/bundle".into(), entry)].into());
+            let log = LogRule::EntryDemanded { trust: root.id(), online: None };
+            world.trust.insert(root);
+            let who = Who::Key(certified.key.public_key().clone());
+            (world, Attestor::new(who, log), Fails::Refused)
+        }
+        Check::SignerCertificate => {
+            let certified = Certified::new(&Story::default());
+            let mut world = sound();
+            world.trust.insert(certified.root.clone());
+            (world, certified.anyone(), Fails::Refused)
+        }
+        Check::CertificatePath => {
+            let certified = Certified::new(&Story { years: (2020, 2021), ..Story::default() });
+            (certified.world(), certified.anyone(), Fails::Refused)
+        }
+        Check::CertificateLog => {
+            let certified = Certified::new(&Story::default());
+            let keyless = Keyless {
+                trust: certified.root.id(),
+                identities: Vec::new(),
+                sct: SctRule::Demanded,
+            };
+            let attestor = Attestor { who: Who::Keyless(keyless), ..certified.anyone() };
+            (certified.world(), attestor, Fails::Refused)
         }
         Check::Identity => {
-            let who = Who::Keyless {
-                trust: TrustId([0; 32]),
-                issuer: "https://issuer".into(),
-                subject: "me@example.com".into(),
-            };
-            (
-                sound(),
-                Attestor { who, ..by(&key()) },
-                Fails::Untold(
-                    CauseKind::TrustUnavailable,
-                    "keyless verification is not available in this build",
+            let certified = Certified::new(&Story::default());
+            let attestor = certified.named(Identity::exact(ISSUER, "someone else"));
+            (certified.world(), attestor, Fails::Refused)
+        }
+        Check::ProvenTime => {
+            let certified = Certified::new(&Story::default());
+            let attestor = Attestor { time: TimeRule::default(), ..certified.anyone() };
+            (certified.world(), attestor, Fails::Refused)
+        }
+        Check::Timestamp => {
+            let certified = Certified::new(&Story::default());
+            let time = TimeRule::TimestampDemanded { timestamps: certified.root.id() };
+            (certified.world(), Attestor { time, ..certified.anyone() }, Fails::Refused)
+        }
+        Check::TimestampProof => {
+            let certified = Certified::new(&Story::default());
+            let mut world = World::new();
+            world.trust.insert(certified.root.clone());
+            let annotations = [
+                (CERTIFICATE.to_owned(), certified.certificate.clone()),
+                (
+                    "dev.sigstore.cosign/rfc3161timestamp".to_owned(),
+                    r#"{"SignedRFC3161Timestamp":"MAMCAQA="}"#.to_owned(),
                 ),
-            )
+            ];
+            put(&world, &certified.key, annotations.into());
+            let time = TimeRule::TimestampDemanded { timestamps: certified.root.id() };
+            (world, Attestor { time, ..certified.anyone() }, Fails::Refused)
+        }
+        Check::TrustMaterial => {
+            let who = Who::Keyless(Keyless {
+                trust: TrustId([0; 32]),
+                identities: Vec::new(),
+                sct: SctRule::Demanded,
+            });
+            let fails =
+                Fails::Untold(CauseKind::TrustUnavailable, "trusted root 00000000 is not at hand");
+            (sound(), Attestor { who, order: Stores::LegacyOnly, ..by(&key()) }, fails)
         }
         Check::ContentDigest => {
             let mut world = sound();

@@ -10,6 +10,7 @@
     reason = "test code"
 )]
 
+mod certified;
 mod checks;
 mod counting;
 mod evidence;

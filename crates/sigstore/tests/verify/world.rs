@@ -5,6 +5,7 @@ use sigward_sigstore::{
     outcome::{Cause, CauseKind, Outcome},
     prover::{Ask, Evidence, Limits, ProofStep, Prover, Thoroughness},
     requirement::{Attestor, Requirement, Shows, Timestamp},
+    trust::TrustStore,
     verified::{Proof, Refusal, RefusedBecause, Verified},
 };
 use sigward_testkit::{
@@ -27,6 +28,7 @@ pub(crate) struct World {
     pub(crate) overrides: BTreeMap<Ask, Evidence>,
     pub(crate) limits: Limits,
     pub(crate) thoroughness: Thoroughness,
+    pub(crate) trust: TrustStore,
 }
 
 impl World {
@@ -44,6 +46,7 @@ impl World {
             overrides: BTreeMap::new(),
             limits: Limits::default(),
             thoroughness: Thoroughness::First,
+            trust: TrustStore::new(),
         }
     }
 
@@ -77,7 +80,7 @@ impl World {
             Ask::Referrers { repository, of } => {
                 manifest(repository, &of.as_str().replacen(':', "-", 1))
             }
-            Ask::LogEntry { .. } => panic!("nothing asks for a log yet"),
+            Ask::LogEntry { .. } => panic!("no log here; set an override"),
         })
     }
 
@@ -103,7 +106,8 @@ impl World {
     pub(crate) fn prove(&self, requirement: &Requirement) -> (Proof, Vec<Ask>) {
         let mut prover = Prover::new(self.subject(), Arc::new(requirement.clone()), NOW)
             .with_limits(self.limits)
-            .with_thoroughness(self.thoroughness);
+            .with_thoroughness(self.thoroughness)
+            .with_trust(Arc::new(self.trust.clone()));
         let mut asked = Vec::new();
         let mut answers = Vec::new();
         for _ in 0..200 {
