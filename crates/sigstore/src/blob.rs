@@ -5,11 +5,11 @@ use crate::{
     dsse::{Envelope, EnvelopeError},
     encoding::{decode_base64, sha256, sha512},
     keys::{Certificate, PublicKey},
-    log::{LogEntry, LoggedContent},
     proofs::{self, Claim, Evidence, Material},
     requirement::{Attestor, Timestamp, TrustId, Who},
     statement::{PAYLOAD_TYPE, Statement, StatementError},
     timestamp,
+    tlog::{LogEntry, LoggedContent},
     trust::TrustStore,
     verified::{Proved, RefusedBecause, Store},
 };
@@ -55,7 +55,7 @@ pub enum BlobError {
     CertificateForKey,
     /// What surrounds the signature does not hold or is not there: certificate, log entry, timestamp.
     #[error("{0}")]
-    Unproved(RefusedBecause),
+    Unproved(Box<RefusedBecause>),
     /// A file beside the signature cannot be read.
     #[error("malformed {0}")]
     Evidence(&'static str),
@@ -136,14 +136,15 @@ impl VerifiedBlob {
 
 impl Demand<'_> {
     fn key<'a>(&'a self, evidence: &'a Evidence) -> Result<&'a PublicKey, BlobError> {
-        proofs::signer_key(self.attestor, evidence).map_err(BlobError::Unproved)
+        proofs::signer_key(self.attestor, evidence)
+            .map_err(|why| BlobError::Unproved(Box::new(why)))
     }
 
     fn prove(&self, evidence: &Evidence, claim: &Claim<'_>) -> Result<Proved, BlobError> {
         let material =
             Material::of(self.attestor, self.trust).map_err(BlobError::TrustUnavailable)?;
         proofs::prove(self.attestor, &material, self.now, evidence, claim)
-            .map_err(BlobError::Unproved)
+            .map_err(|why| BlobError::Unproved(Box::new(why)))
     }
 }
 
@@ -253,7 +254,7 @@ fn legacy_bundle(bundle: &[u8], who: &Who) -> Result<(String, Evidence), BlobErr
             (Who::Key(_), _) => return Err(BlobError::ForeignKey),
             (Who::Keyless(_), Ok(certificate)) => evidence.certificates.push(certificate),
             (Who::Keyless(_), Err(_)) => {
-                return Err(BlobError::Unproved(RefusedBecause::CertificateMissing));
+                return Err(BlobError::Unproved(Box::new(RefusedBecause::CertificateMissing)));
             }
         }
     }
@@ -345,14 +346,11 @@ pub fn verify_blob_attestation_by(
             demand,
         )
     };
-    let bundle_error = match Bundle::parse(attestation) {
-        Ok(_) => {
-            return match open(attestation, demand)? {
-                (Content::Envelope(envelope), evidence) => check(&envelope, &evidence, None),
-                (Content::Message(_), _) => Err(BlobError::Content("a message signature")),
-            };
-        }
-        Err(error) => error,
+    let Err(bundle_error) = Bundle::parse(attestation) else {
+        return match open(attestation, demand)? {
+            (Content::Envelope(envelope), evidence) => check(&envelope, &evidence, None),
+            (Content::Message(_), _) => Err(BlobError::Content("a message signature")),
+        };
     };
     if let Ok(envelope) = Envelope::parse(attestation) {
         return check(&envelope, &beside.evidence()?, Some(attestation));
@@ -371,9 +369,12 @@ pub fn verify_blob_attestation_by(
 /// A Sigstore bundle, by a key or by the holder of a certificate, as is demanded.
 fn open(bytes: &[u8], demand: &Demand<'_>) -> Result<(Content, Evidence), BlobError> {
     let bundle = Bundle::parse(bytes)?;
-    let evidence = bundle.evidence(&demand.attestor.who).map_err(|why| match why {
-        RefusedBecause::CertificateForKey => BlobError::CertificateForKey,
-        other => BlobError::Unproved(other),
+    let evidence = bundle.evidence(&demand.attestor.who).map_err(|why| {
+        if why == RefusedBecause::CertificateForKey {
+            BlobError::CertificateForKey
+        } else {
+            BlobError::Unproved(Box::new(why))
+        }
     })?;
     Ok((bundle.content, evidence))
 }

@@ -5,7 +5,7 @@
 use crate::{
     dsse::{self, Envelope, EnvelopeError},
     encoding::{EnumValue, decode_base64_protobuf},
-    log::{EntryError, LogEntry, WireEntry},
+    tlog::{EntryError, LogEntry, WireEntry},
 };
 use serde::Deserialize;
 

@@ -6,9 +6,9 @@ use crate::{
     certificate::{PathError, SubjectName, Usage, build_path, sct},
     encoding::printable,
     keys::{Certificate, PublicKey},
-    log::{self, LogEntry, LogError, LoggedContent, Subject, Verifier},
     requirement::{Attestor, Keyless, LogRule, SctRule, TimeRule, Timestamp, TrustId, Who},
     timestamp::{self, SignedTimestamp, TimestampError},
+    tlog::{self, LogEntry, LogError, LoggedContent, Subject, Verifier},
     trust::{CertificateAuthority, TrustStore, TrustedRoot},
     verified::{Proved, RefusedBecause, Store},
 };
@@ -164,9 +164,9 @@ fn log_entries<'a>(
     };
     let subject = Subject { signature: claim.signature, verifier, content: claim.content };
     let logs = &root.parts().tlogs;
-    let entries = log::verify(&evidence.entries, logs, &subject, certificate)
+    let entries = tlog::verify(&evidence.entries, logs, &subject, certificate)
         .map_err(|why| RefusedBecause::LogEntry { why })?;
-    match log::distinct(&entries, logs) {
+    match tlog::distinct(&entries, logs) {
         0 => Err(RefusedBecause::LogEntryMissing),
         _ => Ok(entries),
     }
@@ -256,7 +256,7 @@ fn check_identity(
         let subjects: Vec<_> = names.iter().map(SubjectName::as_str).collect();
         let issuer = certificate.fulcio();
         RefusedBecause::Identity {
-            why,
+            why: Box::new(why),
             subjects: printable(&subjects.join(" ")),
             issuer: issuer.issuer().map(printable).unwrap_or_default(),
             store,

@@ -5,12 +5,15 @@ mod entry;
 mod legacy;
 mod predicate;
 
-pub use blob::{sign_blob, sign_blob_bundle};
-pub use bundle::{Referrer, attestation_bundle, image_statement, referrer, signature_bundle};
+pub use blob::{legacy_blob_bundle, message_bundle, sign_blob, sign_blob_bundle};
+pub use bundle::{
+    Referrer, Surroundings, attestation_bundle, envelope_bundle, image_statement, referrer,
+    signature_bundle,
+};
 pub use entry::{rekor_v1_dsse, rekor_v1_hashedrekord, rekor_v2_dsse, rekor_v2_hashedrekord};
 pub use legacy::{
-    Attached, LegacyLayer, MAX_LAYERS, Manifests, Written, append, attestation_layer, replace_type,
-    signature_layer,
+    Attached, LegacyLayer, MAX_LAYERS, Manifests, Written, append, attestation_layer,
+    envelope_layer, payload_layer, replace_type, signature_layer,
 };
 pub use predicate::{PredicateError, PredicateType, attestation_statement};
 

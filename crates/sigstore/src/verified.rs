@@ -2,10 +2,10 @@
 use crate::{
     certificate::{IdentityMismatch, PathError, SctError},
     keys::Certificate,
-    log::{LogEntry, LogError},
     outcome::{Cause, Outcome},
     requirement::{Shows, Timestamp},
     timestamp::{SignedTimestamp, TimestampError},
+    tlog::{LogEntry, LogError},
 };
 use sigward_document::Value;
 use sigward_oci::Digest;
@@ -313,7 +313,7 @@ pub enum RefusedBecause {
     #[error("{}", identity_words(.why, .subjects, .issuer, *.store))]
     Identity {
         /// The difference to the last of the wanted identities.
-        why: IdentityMismatch,
+        why: Box<IdentityMismatch>,
         /// The names in the certificate.
         subjects: SmolStr,
         /// The issuer in it.

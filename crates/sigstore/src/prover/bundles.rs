@@ -13,9 +13,9 @@ use crate::{
     dsse::Envelope,
     encoding::printable,
     keys::Certificate,
-    log::LoggedContent,
     proofs::{self, Claim, Evidence},
     requirement::{Attestor, ClaimRule, Shows, Who},
+    tlog::LoggedContent,
     verified::{Proved, RefusedBecause, SignatureForm, Signed, Store},
 };
 use sigward_oci::{Algorithm, Descriptor, Digest, Manifest, ManifestError, media_type};

@@ -3,10 +3,10 @@ use super::Board;
 use crate::{
     dsse::Envelope,
     keys::{Algorithm, PublicKey},
-    log::LoggedContent,
     proofs::{self, Claim, Evidence, Material},
     requirement::{Attestor, ClaimRule, Shows},
     statement::{COSIGN_SIGN, PAYLOAD_TYPE, Statement},
+    tlog::LoggedContent,
     verified::{Proved, RefusedBecause, SignatureForm, Store},
 };
 use sigward_document::{Value, View};

@@ -11,12 +11,12 @@ use crate::{
     dsse::Envelope,
     encoding::{decode_base64, printable},
     keys::{Certificate, PublicKey},
-    log::{LogEntry, LoggedContent},
     proofs::{self, Claim, Evidence},
     requirement::{Attestor, ClaimRule, LogRule, Shows, Who},
     sign,
     simple_signing::{Payload, PayloadError},
     timestamp,
+    tlog::{LogEntry, LoggedContent},
     verified::{Proved, RefusedBecause, Signed, Store},
 };
 use sigward_oci::{Attachment, Digest, Manifest, attached_tag, media_type};
@@ -165,6 +165,15 @@ fn evidence(annotations: &Annotations, attestor: &Attestor) -> Result<Evidence, 
     Ok(evidence)
 }
 
+/// A layer's annotations, and its signature when that is not inside.
+fn layer(what: &What) -> Option<(Option<&[u8]>, &Annotations)> {
+    match what {
+        What::Payload { signature, annotations } => Some((Some(signature), annotations)),
+        What::Envelope { annotations } => Some((None, annotations)),
+        What::Referrer { .. } | What::Bundle | What::Image(_) | What::Searched { .. } => None,
+    }
+}
+
 /// Judges a payload or an envelope; `found` are the log's entries of a search, once it was made.
 pub(super) fn judge(
     bytes: &[u8],
@@ -173,20 +182,15 @@ pub(super) fn judge(
     found: Option<Vec<LogEntry>>,
 ) -> Judged {
     let place = place_of(&candidate.want);
-    let annotations = match &candidate.what {
-        What::Payload { annotations, .. } | What::Envelope { annotations } => annotations,
-        What::Referrer { .. } | What::Bundle | What::Image(_) | What::Searched { .. } => {
-            return Judged::NotOne;
-        }
-    };
+    let Some((signature, annotations)) = layer(&candidate.what) else { return Judged::NotOne };
     let searched = found.is_some();
     let evidence = evidence(annotations, court.attestor).map(|mut evidence| {
         evidence.entries.extend(found.unwrap_or_default());
         evidence
     });
-    let answer = evidence.and_then(|evidence| match &candidate.what {
-        What::Payload { signature, .. } => payload(bytes, signature, &evidence, court),
-        _ => statement(bytes, &evidence, court),
+    let answer = evidence.and_then(|evidence| match signature {
+        Some(signature) => payload(bytes, signature, &evidence, court),
+        None => statement(bytes, &evidence, court),
     });
     match answer {
         Ok(passed) => Judged::Passed(
@@ -201,7 +205,7 @@ pub(super) fn judge(
             passed.predicate,
         ),
         Err(RefusedBecause::LogEntryMissing) if !searched => {
-            match search_for(bytes, candidate, annotations, court.attestor) {
+            match search_for(bytes, candidate, court.attestor) {
                 Some(next) => Judged::Then(Box::new(next)),
                 None => Judged::Refused(RefusedBecause::LogEntryMissing),
             }
@@ -211,12 +215,8 @@ pub(super) fn judge(
 }
 
 /// The question to the log for the entry that the layer does not bring, where one may be asked.
-fn search_for(
-    bytes: &[u8],
-    candidate: &Candidate,
-    annotations: &Annotations,
-    attestor: &Attestor,
-) -> Option<Candidate> {
+fn search_for(bytes: &[u8], candidate: &Candidate, attestor: &Attestor) -> Option<Candidate> {
+    let (signature, annotations) = layer(&candidate.what)?;
     let LogRule::EntryDemanded { online: Some(log), .. } = &attestor.log else { return None };
     let verifier = match &attestor.who {
         Who::Key(key) => key.to_pem(),
@@ -226,11 +226,9 @@ fn search_for(
         Who::Key(key) => key.clone(),
         Who::Keyless(_) => PublicKey::parse_pem(&verifier).ok()?,
     };
-    let proposed = match &candidate.what {
-        What::Payload { signature, .. } => {
-            sign::rekor_v1_hashedrekord(bytes, signature, &key, &verifier)
-        }
-        _ => sign::rekor_v1_dsse(bytes, &verifier)?,
+    let proposed = match signature {
+        Some(signature) => sign::rekor_v1_hashedrekord(bytes, signature, &key, &verifier),
+        None => sign::rekor_v1_dsse(bytes, &verifier)?,
     };
     Some(Candidate {
         want: Ask::LogEntry {

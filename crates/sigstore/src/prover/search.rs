@@ -2,10 +2,10 @@
 use super::{Ask, Board, Evidence, Thoroughness, bundles, judge::Court, legacy};
 use crate::{
     encoding::{hex, printable, sha256, sha512},
-    log::LogEntry,
     outcome::{Cause, CauseKind, Outcome},
     proofs::{self, Material},
     requirement::{Attestor, ClaimRule, LogRule, Shows, Stores, TrustId},
+    tlog::LogEntry,
     verified::{Found, LeafOutcome, Looked, Refusal, RefusedBecause, Signed, Store, Verified},
 };
 use sigward_document::Value;

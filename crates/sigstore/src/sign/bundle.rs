@@ -3,10 +3,11 @@ use super::{AssembleError, Blob, Written};
 use crate::{
     bundle::MEDIA_TYPE,
     dsse::Envelope,
-    encoding::go_json_string,
-    keys::{PublicKey, Signer},
+    encoding::{encode_base64, go_json_string},
+    keys::{Certificate, PublicKey, Signer},
     prover::{BUNDLE_CONTENT, BUNDLE_PREDICATE_TYPE},
     statement::{COSIGN_SIGN, PAYLOAD_TYPE, STATEMENT_V1},
+    tlog::LogEntry,
 };
 use sigward_oci::{Descriptor, Digest, ImageManifest, media_type};
 use std::{collections::BTreeMap, fmt::Write as _};
@@ -54,17 +55,53 @@ pub fn attestation_bundle(
     signer: &dyn Signer,
 ) -> Result<Vec<u8>, AssembleError> {
     let envelope = Envelope::sign(PAYLOAD_TYPE, statement, signer)?;
-    let content = format!(r#""dsseEnvelope":{}"#, envelope.to_bundle_json());
-    Ok(render(&content, signer.public_key()))
+    Ok(envelope_bundle(&envelope, signer.public_key(), &Surroundings::default()))
+}
+
+/// What surrounds a signature once services were asked: all of it goes into the bundle, or into the
+/// annotations of a legacy layer.
+#[derive(Clone, Debug, Default)]
+pub struct Surroundings {
+    /// The signer's certificate, then those above it; empty when a key signs by itself.
+    pub certificates: Vec<Certificate>,
+    /// The log's entries.
+    pub log_entries: Vec<LogEntry>,
+    /// RFC 3161 responses: over the signature, in legacy attestations over the whole envelope.
+    pub timestamps: Vec<Vec<u8>>,
+}
+
+/// A bundle around an envelope that is signed.
+pub fn envelope_bundle(envelope: &Envelope, key: &PublicKey, around: &Surroundings) -> Vec<u8> {
+    render(&format!(r#""dsseEnvelope":{}"#, envelope.to_bundle_json()), key, around)
 }
 
 /// A bundle around one content.
-pub(super) fn render(content: &str, key: &PublicKey) -> Vec<u8> {
-    format!(
-        r#"{{"mediaType":"{MEDIA_TYPE}","verificationMaterial":{{"publicKey":{{"hint":"{}"}}}},{content}}}"#,
-        key.hint()
-    )
-    .into_bytes()
+///
+/// SPEC: sigstore_bundle.proto 0.3: the certificate alone, without those above it.
+pub(super) fn render(content: &str, key: &PublicKey, around: &Surroundings) -> Vec<u8> {
+    let mut material = match around.certificates.first() {
+        Some(certificate) => {
+            format!(r#""certificate":{{"rawBytes":"{}"}}"#, encode_base64(certificate.as_der()))
+        }
+        None => format!(r#""publicKey":{{"hint":"{}"}}"#, key.hint()),
+    };
+    if !around.log_entries.is_empty() {
+        let entries: Vec<_> = around.log_entries.iter().map(LogEntry::to_bundle_json).collect();
+        // Writing to a String cannot fail.
+        let _ = write!(material, r#","tlogEntries":{}"#, serde_json::Value::Array(entries));
+    }
+    if !around.timestamps.is_empty() {
+        let signed =
+            |response: &Vec<u8>| format!(r#"{{"signedTimestamp":"{}"}}"#, encode_base64(response));
+        let all: Vec<_> = around.timestamps.iter().map(signed).collect();
+        let _ = write!(
+            material,
+            r#","timestampVerificationData":{{"rfc3161Timestamps":[{}]}}"#,
+            all.join(",")
+        );
+    }
+    format!(r#"{{"mediaType":"{MEDIA_TYPE}","verificationMaterial":{{{material}}},{content}}}"#)
+        .into_bytes()
 }
 
 /// The referrer that holds a bundle. `image` describes the image's manifest; `created` is RFC 3339.

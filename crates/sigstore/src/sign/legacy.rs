@@ -1,12 +1,17 @@
 //! Attached tags as cosign writes them: one more layer, a configuration that counts them.
-use super::{AssembleError, Blob};
+use super::{AssembleError, Blob, Surroundings};
 use crate::{
     dsse::Envelope,
     encoding::{decode_base64, encode_base64},
-    keys::{PublicKey, Signer},
-    prover::{LEGACY_PREDICATE_TYPE, LEGACY_SIGNATURE},
+    keys::{Certificate, PublicKey, Signer},
+    prover::{
+        LEGACY_BUNDLE, LEGACY_CERTIFICATE, LEGACY_CHAIN, LEGACY_PREDICATE_TYPE, LEGACY_SIGNATURE,
+        LEGACY_TIMESTAMP,
+    },
     simple_signing,
     statement::PAYLOAD_TYPE,
+    timestamp,
+    tlog::LogEntry,
 };
 use sigward_oci::{Descriptor, Digest, ImageManifest, Manifest, media_type};
 use std::{collections::BTreeMap, fmt::Write as _};
@@ -65,12 +70,8 @@ pub fn signature_layer(
     signer: &dyn Signer,
 ) -> Result<LegacyLayer, AssembleError> {
     let payload = simple_signing::render(repository, image, annotations).into_bytes();
-    let signature = encode_base64(&signer.sign(&payload)?);
-    Ok(LegacyLayer {
-        blob: Blob::new(payload),
-        media_type: media_type::COSIGN_SIMPLE_SIGNING,
-        annotations: BTreeMap::from([(LEGACY_SIGNATURE.to_owned(), signature)]),
-    })
+    let signature = signer.sign(&payload)?;
+    Ok(payload_layer(payload, &signature))
 }
 
 /// Signs a statement.
@@ -80,14 +81,52 @@ pub fn attestation_layer(
     signer: &dyn Signer,
 ) -> Result<LegacyLayer, AssembleError> {
     let envelope = Envelope::sign(PAYLOAD_TYPE, statement, signer)?;
-    Ok(LegacyLayer {
+    Ok(envelope_layer(&envelope, predicate_type))
+}
+
+/// A layer around an envelope that is signed.
+pub fn envelope_layer(envelope: &Envelope, predicate_type: &str) -> LegacyLayer {
+    LegacyLayer {
         blob: Blob::new(envelope.to_json().into_bytes()),
         media_type: media_type::DSSE_ENVELOPE,
         annotations: BTreeMap::from([
             (LEGACY_SIGNATURE.to_owned(), String::new()),
             (LEGACY_PREDICATE_TYPE.to_owned(), predicate_type.to_owned()),
         ]),
-    })
+    }
+}
+
+/// A layer around a simple-signing payload that is signed.
+pub fn payload_layer(payload: Vec<u8>, signature: &[u8]) -> LegacyLayer {
+    LegacyLayer {
+        blob: Blob::new(payload),
+        media_type: media_type::COSIGN_SIMPLE_SIGNING,
+        annotations: BTreeMap::from([(LEGACY_SIGNATURE.to_owned(), encode_base64(signature))]),
+    }
+}
+
+impl LegacyLayer {
+    /// Adds what surrounds the signature: certificate and chain, the log's promise, one timestamp.
+    ///
+    /// COMPAT: cosign 3.1.1: the chain is written beside a certificate even when it is empty.
+    /// test: what_is_assembled_with_evidence_verifies
+    #[must_use]
+    pub fn with_surroundings(mut self, around: &Surroundings) -> Self {
+        let mut add = |name: &str, text: String| {
+            self.annotations.insert(name.to_owned(), text);
+        };
+        if let Some((leaf, above)) = around.certificates.split_first() {
+            add(LEGACY_CERTIFICATE, leaf.to_pem());
+            add(LEGACY_CHAIN, above.iter().map(Certificate::to_pem).collect());
+        }
+        if let Some(text) = around.log_entries.first().and_then(LogEntry::to_annotation) {
+            add(LEGACY_BUNDLE, text);
+        }
+        if let Some(response) = around.timestamps.first() {
+            add(LEGACY_TIMESTAMP, timestamp::to_annotation(response));
+        }
+        self
+    }
 }
 
 /// Drops the attestations of one type from what is attached (`attest --replace`).

@@ -94,8 +94,7 @@ fn story(check: Check) -> (World, Attestor, Fails) {
             let certified = Certified::new(&Story::default());
             let mut world = World::new();
             let root = log_of(certified.key.public_key());
-            let log_id: String =
-                root.parts().tlogs[0].log_id.iter().map(|b| format!("{b:02x}")).collect();
+            let log_id = certified.key.public_key().id();
             let entry = format!(
                 r#"{{"SignedEntryTimestamp":"AAAA","Payload":{{"body":"e30=","integratedTime":1700000000,"logIndex":1,"logID":"{log_id}"}}}}"#
             );

@@ -194,6 +194,7 @@ impl One<'_> {
         requirement::Attestor {
             who: requirement::Who::Key(key),
             log: LogRule::InsecureIgnored,
+            time: requirement::TimeRule::default(),
             shows: shows.clone(),
             store: attestor.store.clone(),
             annotations: attestor.annotations.clone(),

@@ -289,30 +289,34 @@ impl LogEntry {
 
     /// Writes the entry as bundles hold it.
     pub fn to_bundle_json(&self) -> serde_json::Value {
-        let mut json = serde_json::json!({
-            "logIndex": self.log_index.to_string(),
-            "logId": {"keyId": encode_base64(&self.log_id)},
-            "kindVersion": {"kind": self.kind.0, "version": self.kind.1},
-        });
+        let mut json = serde_json::Map::new();
+        let mut add = |name: &str, value: serde_json::Value| {
+            json.insert(name.to_owned(), value);
+        };
+        add("logIndex", self.log_index.to_string().into());
+        add("logId", serde_json::json!({"keyId": encode_base64(&self.log_id)}));
+        let (kind, version) = &self.kind;
+        add("kindVersion", serde_json::json!({"kind": kind, "version": version}));
         if let Some(at) = self.integrated_time {
-            json["integratedTime"] = at.0.to_string().into();
+            add("integratedTime", at.0.to_string().into());
         }
         if let Some(promise) = &self.promise {
-            json["inclusionPromise"] =
-                serde_json::json!({"signedEntryTimestamp": encode_base64(promise)});
+            let promise = serde_json::json!({"signedEntryTimestamp": encode_base64(promise)});
+            add("inclusionPromise", promise);
         }
         if let Some(proof) = &self.proof {
             let hashes: Vec<_> = proof.hashes.iter().map(|hash| encode_base64(hash)).collect();
-            json["inclusionProof"] = serde_json::json!({
+            let proof = serde_json::json!({
                 "logIndex": proof.log_index.to_string(),
                 "rootHash": encode_base64(&proof.root_hash),
                 "treeSize": proof.tree_size.to_string(),
                 "hashes": hashes,
                 "checkpoint": {"envelope": proof.checkpoint},
             });
+            add("inclusionProof", proof);
         }
-        json["canonicalizedBody"] = encode_base64(&self.body).into();
-        json
+        add("canonicalizedBody", encode_base64(&self.body).into());
+        json.into()
     }
 }
 
