@@ -89,7 +89,20 @@ impl Pattern {
 
     /// Whether an object matches.
     pub(crate) fn matches(&self, object: &Value) -> Result<(), Mismatch> {
-        self.root.matches(object, &Path::Root)
+        self.root.matches(object, &Path::Root).map_err(|miss| miss.what)
+    }
+}
+
+/// A mismatch on its way up.
+struct Miss {
+    what: Mismatch,
+    /// A skip that a whole map or list has come to: beside parts that match it does not count.
+    gathered: bool,
+}
+
+impl From<Mismatch> for Miss {
+    fn from(what: Mismatch) -> Self {
+        Self { what, gathered: false }
     }
 }
 
@@ -184,7 +197,7 @@ impl Node {
         }
     }
 
-    fn matches(&self, value: &Value, path: &Path<'_>) -> Result<(), Mismatch> {
+    fn matches(&self, value: &Value, path: &Path<'_>) -> Result<(), Miss> {
         match (self, value.view()) {
             (Self::Map(members), View::Map(map)) => members.matches(map, path),
             (Self::Map(_), _) => Err(path.fail(|at| {
@@ -221,13 +234,31 @@ impl Node {
 }
 
 impl Members {
-    /// Anchors first: those that skip are gathered while the others are looked at, for what fails outright fails.
-    fn matches(&self, map: Map<'_>, path: &Path<'_>) -> Result<(), Mismatch> {
+    /// Anchors first, conditions before others: a condition that does not hold skips the map. Otherwise what fails
+    /// outright fails, and parts that are skipped do not count unless nothing else was looked at.
+    // INVARIANT: conditions come first because `(` sorts before the signs of the other anchors.
+    fn matches(&self, map: Map<'_>, path: &Path<'_>) -> Result<(), Miss> {
         let mut skips = Skips::default();
+        let (mut applied, mut unmet) = (false, false);
         for member in &self.anchors {
-            skips.take(member.matches(map, path))?;
+            let condition = member.anchor == Some(Anchor::Condition);
+            match member.matches(map, path) {
+                Ok(()) => applied = true,
+                Err(miss) if condition || miss.gathered => {
+                    unmet |= condition;
+                    skips.add(miss.what.reason());
+                }
+                // What fails outright says nothing where a condition does not hold.
+                Err(_) if unmet => {}
+                Err(miss) => return Err(miss),
+            }
         }
-        skips.result()?;
+        if unmet {
+            return skips.result();
+        }
+        if !applied {
+            skips.result()?;
+        }
         for member in &self.rest {
             member.matches(map, path)?;
         }
@@ -236,7 +267,7 @@ impl Members {
 }
 
 impl Member {
-    fn matches(&self, map: Map<'_>, path: &Path<'_>) -> Result<(), Mismatch> {
+    fn matches(&self, map: Map<'_>, path: &Path<'_>) -> Result<(), Miss> {
         let key = self.key_in(map);
         let value = map.get(&key);
         let here = Path::Key(path, &key);
@@ -249,7 +280,8 @@ impl Member {
             (Some(Anchor::Condition), None) => Err(Mismatch::Skip(
                 "conditional anchor mismatch: conditional anchor key doesn't exist in the resource"
                     .to_owned(),
-            )),
+            )
+            .into()),
             (Some(Anchor::Condition), Some(value)) => {
                 self.node.matches(value, &here).map_err(|m| skip("conditional", &m))
             }
@@ -280,7 +312,7 @@ impl Member {
         key: &str,
         above: &Path<'_>,
         here: &Path<'_>,
-    ) -> Result<(), Mismatch> {
+    ) -> Result<(), Miss> {
         let value = value.unwrap_or(&Value::NULL);
         let is_star = matches!(&self.node, Node::Scalar { scalar, .. } if scalar.is_star());
         match (is_star, value.is_null()) {
@@ -291,7 +323,7 @@ impl Member {
     }
 
     /// Each map of the pattern matches some element.
-    fn exists(&self, value: &Value, here: &Path<'_>) -> Result<(), Mismatch> {
+    fn exists(&self, value: &Value, here: &Path<'_>) -> Result<(), Miss> {
         let Some(elements) = value.as_list() else {
             return Err(here.fail(|_| {
                 format!(
@@ -322,12 +354,12 @@ impl Member {
     }
 }
 
-fn not_maps(here: &Path<'_>) -> Mismatch {
+fn not_maps(here: &Path<'_>) -> Miss {
     here.fail(|_| "invalid pattern: an existence anchor needs a list of maps".to_owned())
 }
 
 impl Items {
-    fn matches(&self, list: &Value, values: &[Value], path: &Path<'_>) -> Result<(), Mismatch> {
+    fn matches(&self, list: &Value, values: &[Value], path: &Path<'_>) -> Result<(), Miss> {
         match self {
             Self::Empty => Err(path.fail(|_| "pattern Array empty".to_owned())),
             Self::Each(first) => match &**first {
@@ -342,7 +374,8 @@ impl Items {
                         "validate Array failed, array length mismatch, resource Array len is {} and pattern Array len is {}",
                         values.len(),
                         nodes.len()
-                    )));
+                    ))
+                    .into());
                 }
                 gather(values.iter().zip(nodes), path)
             }
@@ -354,11 +387,15 @@ impl Items {
 fn gather<'g>(
     pairs: impl Iterator<Item = (&'g Value, &'g Node)>,
     path: &Path<'_>,
-) -> Result<(), Mismatch> {
+) -> Result<(), Miss> {
     let mut skips = Skips::default();
     let mut applied = false;
     for (at, (value, node)) in pairs.enumerate() {
-        applied |= skips.take(node.matches(value, &Path::Index(path, at)))?;
+        match node.matches(value, &Path::Index(path, at)) {
+            Ok(()) => applied = true,
+            Err(Miss { what: Mismatch::Skip(reason), .. }) => skips.add(&reason),
+            Err(miss) => return Err(miss),
+        }
     }
     if applied { Ok(()) } else { skips.result() }
 }
@@ -371,31 +408,27 @@ struct Skips {
 }
 
 impl Skips {
-    /// Whether it matched; a skip is kept, anything else goes on.
-    fn take(&mut self, result: Result<(), Mismatch>) -> Result<bool, Mismatch> {
-        match result {
-            Ok(()) => Ok(true),
-            Err(Mismatch::Skip(reason)) => {
-                if self.any && self.text.len() < LONGEST_REASON {
-                    self.text.push_str("; ");
-                }
-                self.any = true;
-                if self.text.len() < LONGEST_REASON {
-                    self.text.push_str(&reason);
-                }
-                Ok(false)
+    fn add(&mut self, reason: &str) {
+        if self.text.len() < LONGEST_REASON {
+            if self.any {
+                self.text.push_str("; ");
             }
-            Err(other) => Err(other),
+            self.text.push_str(reason);
         }
+        self.any = true;
     }
 
-    fn result(self) -> Result<(), Mismatch> {
-        if self.any { Err(Mismatch::Skip(self.text)) } else { Ok(()) }
+    fn result(self) -> Result<(), Miss> {
+        if self.any {
+            Err(Miss { what: Mismatch::Skip(self.text), gathered: true })
+        } else {
+            Ok(())
+        }
     }
 }
 
-fn skip(kind: &str, inner: &Mismatch) -> Mismatch {
-    Mismatch::Skip(format!("{kind} anchor mismatch: {}", inner.reason()))
+fn skip(kind: &str, inner: &Miss) -> Miss {
+    Mismatch::Skip(format!("{kind} anchor mismatch: {}", inner.what.reason())).into()
 }
 
 /// A place in the object, on the stack: written out only when something is wrong there.
@@ -406,11 +439,11 @@ enum Path<'p> {
 }
 
 impl Path<'_> {
-    fn fail(&self, reason: impl FnOnce(&str) -> String) -> Mismatch {
+    fn fail(&self, reason: impl FnOnce(&str) -> String) -> Miss {
         let mut path = String::new();
         self.write(&mut path);
         let reason = reason(&path);
-        Mismatch::Fail { path, reason }
+        Mismatch::Fail { path, reason }.into()
     }
 
     fn write(&self, out: &mut String) {

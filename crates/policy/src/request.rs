@@ -71,6 +71,23 @@ impl Presets {
             rule.strip_prefix("autogen-cronjob-").or_else(|| rule.strip_prefix("autogen-"));
         self.rules.get(rule).or_else(|| self.rules.get(written?))
     }
+
+    /// Without what is said about the operation and its objects: the old object is another request.
+    fn of_old_object(&self) -> Self {
+        let rules = self.rules.iter().map(|(name, rule)| {
+            let values = without_operation(&rule.values);
+            (name.clone(), RulePresets { values, foreach: rule.foreach.clone() })
+        });
+        Self { variables: without_operation(&self.variables), rules: rules.collect() }
+    }
+}
+
+fn without_operation(names: &Value) -> Value {
+    let Some(request) = names.get("request") else { return names.clone() };
+    let request = ["operation", "object", "oldObject"]
+        .iter()
+        .fold(request.clone(), |request, name| request.without_member(name).unwrap_or(request));
+    names.with_member("request", request).unwrap_or_else(|| names.clone())
 }
 
 impl Request {
@@ -93,7 +110,7 @@ impl Request {
             selection: self.selection.clone(),
             now: self.now,
             seed: self.seed,
-            presets: self.presets.clone(),
+            presets: self.presets.as_ref().map(|presets| Arc::new(presets.of_old_object())),
         }
     }
 }

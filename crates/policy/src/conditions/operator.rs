@@ -1,5 +1,5 @@
 //! The operators of conditions, type by type as Kyverno compares.
-use crate::pattern::scalar::range;
+use crate::pattern::scalar::Range;
 use sigward_document::{GoDuration, Quantity, Value, View, wildcard};
 use std::cmp::Ordering;
 
@@ -131,7 +131,10 @@ impl Operator {
             Self::AllNotIn => member(key, value, Set { every: true, negated: true, wild: true }),
             Self::Compare(compare) => compares(key, value).is_some_and(|o| compare.accepts(o)),
             Self::Duration(compare) => {
-                let side = |v: &Value| duration(v).or_else(|| seconds(v));
+                let side = |v: &Value| match v.as_str() {
+                    Some(text) => GoDuration::parse(text).ok().map(|d| i128::from(d.nanoseconds())),
+                    None => seconds(v),
+                };
                 match (side(key), side(value)) {
                     (Some(key), Some(value)) => compare.accepts(key.cmp(&value)),
                     (None | Some(_), None) | (None, Some(_)) => false,
@@ -215,7 +218,7 @@ fn compares(key: &Value, value: &Value) -> Option<Ordering> {
                 return Some(key.cmp(&value));
             }
             if let Ok(number) = text.parse::<f64>() {
-                return compares_number(number, key, value);
+                return compares_number(number, &Value::from(number), value);
             }
             let key = Version::parse(text)?;
             let value = Version::parse(value.as_str()?)?;
@@ -257,16 +260,7 @@ fn member(key: &Value, value: &Value, set: Set) -> bool {
             found != set.negated
         }
         View::List(keys) => {
-            let keys: Vec<String> = if set.wild {
-                keys.iter().map(plain).collect()
-            } else {
-                let texts: Option<Vec<String>> =
-                    keys.iter().map(|k| k.as_str().map(ToOwned::to_owned)).collect();
-                match texts {
-                    Some(texts) => texts,
-                    None => return false,
-                }
-            };
+            let keys: Vec<String> = keys.iter().map(plain).collect();
             contains_many(&keys, value, set)
         }
         View::Null | View::Map(_) => false,
@@ -295,7 +289,7 @@ fn contains_one(key: &str, value: &Value, set: Set) -> Option<bool> {
             if set.wild
                 && let Some(range) = Range::parse(text)
             {
-                return Some(range.holds(key));
+                return Some(range.holds(&Value::string(key)));
             }
             match sigward_document::parse_json(text.as_bytes()) {
                 Ok(parsed) => {
@@ -326,9 +320,7 @@ fn contains_many(keys: &[String], value: &Value, set: Set) -> bool {
             let values: Vec<String> = if set.wild {
                 values.iter().map(plain).collect()
             } else {
-                let texts: Option<Vec<String>> =
-                    values.iter().map(|v| v.as_str().map(ToOwned::to_owned)).collect();
-                match texts {
+                match texts(value) {
                     Some(texts) => texts,
                     None => return false,
                 }
@@ -339,15 +331,19 @@ fn contains_many(keys: &[String], value: &Value, set: Set) -> bool {
             if set.wild
                 && let Some(range) = Range::parse(text)
             {
-                return decide(&|key| range.holds(key));
+                return if set.negated && !set.every {
+                    keys.iter().any(|key| range.excludes(&Value::string(key)))
+                } else {
+                    decide(&|key| range.holds(&Value::string(key)))
+                };
             }
             if keys.len() == 1 && keys.first().is_some_and(|k| k == text) {
                 return !set.negated;
             }
             let values: Vec<String> = match sigward_document::parse_json(text.as_bytes()) {
-                Ok(parsed) => match parsed.as_list() {
-                    Some(values) => values.iter().map(plain).collect(),
-                    None if set.wild => vec![text.to_owned()],
+                // A text that is JSON and no list of texts is of no use.
+                Ok(parsed) => match texts(&parsed) {
+                    Some(values) => values,
                     None => return false,
                 },
                 Err(_) if set.wild => vec![text.to_owned()],
@@ -363,28 +359,14 @@ fn contains_many(keys: &[String], value: &Value, set: Set) -> bool {
     }
 }
 
+/// The elements of a list of texts.
+fn texts(list: &Value) -> Option<Vec<String>> {
+    list.as_list()?.iter().map(|item| item.as_str().map(ToOwned::to_owned)).collect()
+}
+
 /// Key as pattern, or value as pattern.
 fn either_way(key: &str, value: &str) -> bool {
     wildcard::matches(value, key) || wildcard::matches(key, value)
-}
-
-/// `10-20`, `1Mi-1Gi`, and `10!-20` for what lies outside.
-struct Range<'t> {
-    low: &'t str,
-    high: &'t str,
-    outside: bool,
-}
-
-impl<'t> Range<'t> {
-    fn parse(text: &'t str) -> Option<Self> {
-        range(text).map(|(low, high, outside)| Self { low, high, outside })
-    }
-
-    fn holds(&self, key: &str) -> bool {
-        let order = |bound: &str| compares(&Value::string(key), &Value::string(bound));
-        let (Some(low), Some(high)) = (order(self.low), order(self.high)) else { return false };
-        (low.is_ge() && high.is_le()) != self.outside
-    }
 }
 
 /// A semantic version, for order only. SPEC: Semantic Versioning 2.0.0 section 11.

@@ -29,7 +29,14 @@ pub(crate) struct Text {
 #[derive(Clone, Debug)]
 enum Comparison {
     One { operator: Operator, operand: Operand },
-    Range { low: Operand, high: Operand, outside: bool },
+    Range { range: Range, outside: bool },
+}
+
+/// Two ends, each a number with a unit perhaps.
+#[derive(Clone, Debug)]
+pub(crate) struct Range {
+    low: Operand,
+    high: Operand,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,9 +155,7 @@ impl Comparison {
             return Self::One { operator, operand: Operand::compile(rest) };
         }
         match range(text) {
-            Some((low, high, outside)) => {
-                Self::Range { low: Operand::compile(low), high: Operand::compile(high), outside }
-            }
+            Some((range, outside)) => Self::Range { range, outside },
             None => Self::One { operator: Operator::Equal, operand: Operand::compile(text) },
         }
     }
@@ -158,13 +163,27 @@ impl Comparison {
     fn holds(&self, value: &Value) -> bool {
         match self {
             Self::One { operator, operand } => operand.holds(*operator, value),
-            Self::Range { low, high, outside: false } => {
-                low.holds(Operator::MoreOrEqual, value) && high.holds(Operator::LessOrEqual, value)
-            }
-            Self::Range { low, high, outside: true } => {
-                low.holds(Operator::Less, value) || high.holds(Operator::More, value)
-            }
+            Self::Range { range, outside: false } => range.holds(value),
+            Self::Range { range, outside: true } => range.excludes(value),
         }
+    }
+}
+
+impl Range {
+    /// `10-20`; what lies outside (`10!-20`) is another thing.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        range(text).and_then(|(range, outside)| (!outside).then_some(range))
+    }
+
+    /// Whether a value lies inside, ends included.
+    pub(crate) fn holds(&self, value: &Value) -> bool {
+        self.low.holds(Operator::MoreOrEqual, value)
+            && self.high.holds(Operator::LessOrEqual, value)
+    }
+
+    /// Whether a value lies outside. What cannot be compared lies nowhere.
+    pub(crate) fn excludes(&self, value: &Value) -> bool {
+        self.low.holds(Operator::Less, value) || self.high.holds(Operator::More, value)
     }
 }
 
@@ -248,13 +267,16 @@ fn scientific(number: f64) -> String {
 }
 
 /// `10-20`, and `10!-20` for what lies outside: both ends are numbers, with a unit perhaps.
-pub(crate) fn range(text: &str) -> Option<(&str, &str, bool)> {
+fn range(text: &str) -> Option<(Range, bool)> {
     // The first dash behind the first end: a sign may stand before a number.
     let sign = usize::from(text.starts_with(['-', '+']));
     let dash = text.get(sign..)?.find('-')? + sign;
     let (low, high) = (text.get(..dash)?, text.get(dash + 1..)?);
     let (low, outside) = low.strip_suffix('!').map_or((low, false), |low| (low, true));
-    (is_end(low) && is_end(high)).then_some((low, high, outside))
+    if !is_end(low) || !is_end(high) {
+        return None;
+    }
+    Some((Range { low: Operand::compile(low), high: Operand::compile(high) }, outside))
 }
 
 /// A number with a unit: `-1.5Gi`.

@@ -48,6 +48,35 @@ fn patterns_match_as_kyvernos_do() {
             "fail at /t/u/c/",
         ),
         ("{t: {=(u): {c: v}, =(z): {(b): x}}}", "{t: {z: {b: w}, u: {c: q}}}", "fail at /t/u/c/"),
+        // A condition goes before what fails outright.
+        (
+            "{d: {(a): x, X(b): q}}",
+            "{d: {b: q}}",
+            "skip: conditional anchor mismatch: conditional anchor key doesn't exist in the resource",
+        ),
+        (
+            "{d: {^(a): [{a: x}], (c): v}}",
+            "{d: {a: [1], c: w}}",
+            "skip: conditional anchor mismatch: resource value 'w' does not match 'v' at path /d/c/",
+        ),
+        // A part that is skipped does not count beside an anchor that holds.
+        (
+            "{t: {(k): 1, =(d): [{(a): x}], e: q}}",
+            "{t: {k: 1, d: [{a: m}], e: w}}",
+            "fail at /t/e/",
+        ),
+        ("{t: {=(z): 1, =(d): [{(a): x}], e: q}}", "{t: {d: [{a: m}], e: q}}", "pass"),
+        ("{t: {X(z): 1, =(d): {(a): x}, e: q}}", "{t: {d: {a: m}, e: w}}", "fail at /t/e/"),
+        (
+            "{t: {=(d): {(a): x}, =(f): {(a): x}, e: q}}",
+            "{t: {d: {a: m}, e: w, f: {a: m}}}",
+            "skip: conditional anchor mismatch: resource value 'm' does not match 'x' at path /t/d/a/; conditional anchor mismatch: resource value 'm' does not match 'x' at path /t/f/a/",
+        ),
+        (
+            "{t: {=(b): {<(a): x}, ^(c): [{a: 1}]}}",
+            "{t: {b: {a: m}, c: [{a: 2}]}}",
+            "skip: global anchor mismatch: resource value 'm' does not match 'x' at path /t/b/a/",
+        ),
         // Lists of maps: elements that are skipped do not count, unless all are.
         (
             "{d: [{(a): x, c: z}]}",

@@ -55,10 +55,10 @@ fn write(value: &Value, out: &mut String) {
     }
 }
 
-/// `%v` of a float: the shortest digits, an exponent of two digits from 1e21 on and below 1e-4.
+/// `%v` of a float: the shortest digits, an exponent of two digits from 1e6 on and below 1e-4.
 fn float(number: f64) -> String {
     let size = number.abs();
-    if size != 0.0 && !(1e-4..1e21).contains(&size) {
+    if size != 0.0 && !(1e-4..1e6).contains(&size) {
         let text = format!("{number:e}");
         if let Some((digits, exponent)) = text.split_once('e') {
             let (sign, exponent) = match exponent.strip_prefix('-') {
@@ -99,6 +99,7 @@ mod tests {
         check(r#"{"b":[1,"x",true],"a":1.5}"#, "map[a:1.5 b:[1 x true]]");
         check("1e-7", "1e-07");
         check("0.0005", "0.0005");
+        check("2000000.5", "2.0000005e+06");
     }
 
     #[test]

@@ -83,3 +83,34 @@ fn durations_take_numbers_as_seconds() {
     check("90", "DurationGreaterThan", r#""1m""#, true);
     check(r#""1m""#, "DurationLessThanOrEquals", "60", true);
 }
+
+// As Kyverno's command line answers.
+#[test]
+fn ranges_and_texts_that_are_json_count_as_upstream_counts_them() {
+    // What cannot be compared lies neither inside nor outside.
+    check(r#"["a*"]"#, "AnyNotIn", r#""1-5""#, false);
+    check(r#"["7"]"#, "AnyNotIn", r#""1-5""#, true);
+    // `1!-5` is no range here.
+    check(r#""512Mi""#, "AnyIn", r#""1!-5""#, false);
+    check(r#""512Mi""#, "AnyNotIn", r#""1!-5""#, true);
+    // A text that is JSON and no list of texts is of no use, however it is asked for.
+    for operator in ["AnyIn", "AllIn", "AnyNotIn", "AllNotIn"] {
+        check("[]", operator, r#""5""#, false);
+        check(r#"["0s",true]"#, operator, r#""5""#, false);
+    }
+    check(r#"["5"]"#, "AnyIn", r#""5""#, true);
+    check(r#"["a"]"#, "AllNotIn", r#""1.10.0""#, true);
+}
+
+#[test]
+fn numbers_in_texts_compare_with_durations_as_seconds() {
+    check(r#""3600""#, "LessThanOrEquals", r#""1h""#, true);
+    check(r#""0""#, "DurationLessThanOrEquals", r#""90m""#, true);
+}
+
+// Upstream crashes here.
+#[test]
+fn numbers_in_a_list_are_compared_as_texts_by_the_old_membership() {
+    check("[1]", "NotIn", r#"["1.2.3"]"#, true);
+    check("[1]", "In", r#"["1","2"]"#, true);
+}
