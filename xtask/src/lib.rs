@@ -10,6 +10,7 @@ pub mod ci;
 pub mod cluster;
 pub mod conformance;
 pub mod deny;
+pub mod differential;
 pub mod e2e;
 pub mod fuzz;
 pub mod layers;

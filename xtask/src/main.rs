@@ -12,7 +12,9 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use sigward_xtask::cluster::{self, Cluster};
 use sigward_xtask::peers::{self, Readiness};
-use sigward_xtask::{bench, ci, conformance, deny, e2e, fuzz, layers, process, tidy, workspace};
+use sigward_xtask::{
+    bench, ci, conformance, deny, differential, e2e, fuzz, layers, process, tidy, workspace,
+};
 
 /// Chores of the project.
 #[derive(Debug, Parser)]
@@ -76,6 +78,12 @@ enum Chore {
         #[arg(long)]
         verbose: bool,
     },
+    /// Put the same command lines to ours and to the peers, and compare
+    Differential {
+        /// Whose command lines
+        #[command(subcommand)]
+        of: DifferentialOf,
+    },
     /// Measure ours and the peers side by side
     Bench {
         /// Runs of each command that count
@@ -126,6 +134,21 @@ enum Chore {
 enum Suite {
     /// `kyverno-test.yaml`, for `sigward test`
     Cli,
+}
+
+#[derive(Debug, Subcommand)]
+enum DifferentialOf {
+    /// cosign 2 and 3
+    Cosign {
+        /// Only scenarios whose names contain one of these
+        filters: Vec<String>,
+        /// Write the table to docs/differential-cosign.md
+        #[arg(long)]
+        write: bool,
+        /// Our binary, built before [default: a debug build]
+        #[arg(long, value_name = "PROGRAM")]
+        sigward: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -185,6 +208,20 @@ fn run(chore: &Chore) -> Result<ExitCode> {
         Chore::Conformance { suite: Suite::Cli, sigward, write, verbose } => {
             conformance::command_line(sigward.as_deref(), *write, *verbose)
                 .map(|()| ExitCode::SUCCESS)
+        }
+        Chore::Differential { of: DifferentialOf::Cosign { filters, write, sigward } } => {
+            match peers::prepare_built(differential::cosign::PEERS)? {
+                Readiness::Ready(peers) => {
+                    let options = differential::cosign::Options {
+                        filters: filters.clone(),
+                        write: *write,
+                        sigward: sigward.clone(),
+                    };
+                    let same = differential::cosign::run(&peers, &options)?;
+                    Ok(if same { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+                }
+                Readiness::Missing(missing) => Ok(peers::skip("differential", &missing)?.into()),
+            }
         }
         Chore::Bench { runs, write, peers_only, sigward, only, seconds, distinct } => {
             match peers::prepare(bench::PEERS, workspace::in_ci())? {

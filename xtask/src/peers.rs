@@ -87,10 +87,20 @@ impl Peers {
     }
 }
 
-/// Builds and finds the named sets and the Debian programs; `install` lets it call `apt-get`.
+/// Builds the named sets, for work that needs nothing of the distribution.
 ///
 /// A set that is built already (by the hash of its module files) costs nothing.
-pub fn prepare(names: &[&str], install: bool) -> Result<Readiness> {
+pub fn prepare_built(names: &[&str]) -> Result<Readiness> {
+    let (folder, missing) = built(names)?;
+    Ok(if missing.is_empty() {
+        Readiness::Ready(Peers { folder })
+    } else {
+        Readiness::Missing(missing)
+    })
+}
+
+/// The folder of the programs, and what could not be built.
+fn built(names: &[&str]) -> Result<(PathBuf, Vec<String>)> {
     let folder = workspace::cache()?.join("peers");
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let mut missing = Vec::new();
@@ -109,6 +119,14 @@ pub fn prepare(names: &[&str], install: bool) -> Result<Readiness> {
             }
         }
     }
+    Ok((folder, missing))
+}
+
+/// Builds and finds the named sets and the Debian programs; `install` lets it call `apt-get`.
+///
+/// A set that is built already (by the hash of its module files) costs nothing.
+pub fn prepare(names: &[&str], install: bool) -> Result<Readiness> {
+    let (folder, mut missing) = built(names)?;
     let wanted: Vec<&(&str, &str)> =
         DEBIAN.iter().filter(|(program, _)| workspace::find_program(program).is_none()).collect();
     if !wanted.is_empty() && install {

@@ -272,6 +272,10 @@ fn a_file_is_uploaded_and_can_be_signed() {
     assert_eq!(manifest["annotations"]["team"], "shop");
     stage.sign(&name, &[]).ok();
     stage.verify(&name, &[]).ok();
+    // The digest that cosign 3.1.3 gives this file.
+    let plain = stage.run(&["upload", "blob", "-f", "f.txt", &stage.name("plain")]).ok().out;
+    let digest = "sha256:1946ea132603a0d55b230fdce4652521df9347ff23aaafeeecd712002197f183";
+    assert!(plain.ends_with(&format!("@{digest}\n")), "{plain}");
     stage.run(&["upload", "blob", &name]).fails(1, "no files uploaded?");
 }
 

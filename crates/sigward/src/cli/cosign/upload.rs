@@ -2,9 +2,9 @@
 mod blob;
 mod wasm;
 
-use super::{Failure, Output, registry};
+use super::{Failure, Output, registry, verify::go_json};
 use clap::{Args, Subcommand};
-use sigward_oci::{Access, Descriptor, Digest, ImageManifest, media_type};
+use sigward_oci::{Access, Digest, media_type};
 use sigward_remote::Registry;
 use sigward_sigstore::sign::Blob;
 use std::collections::BTreeMap;
@@ -30,9 +30,16 @@ pub(super) async fn run(output: &mut Output, it: Upload) -> Result<(), Failure> 
     }
 }
 
-/// The configuration of an image that runs nowhere.
-pub(super) const EMPTY_CONFIG: &[u8] =
-    br#"{"architecture":"","created":"0001-01-01T00:00:00Z","os":"","rootfs":{"type":"layers","diff_ids":[]},"config":{}}"#;
+/// The configuration of an image around one layer, which runs nowhere.
+///
+/// COMPAT: cosign 3.1: these bytes, so that the same file becomes the same digest; test: a_file_is_uploaded_and_can_be_signed
+pub(super) fn config_of(layer: &Digest) -> Vec<u8> {
+    const NEVER: &str = "0001-01-01T00:00:00Z";
+    format!(
+        r#"{{"architecture":"","created":"{NEVER}","history":[{{"created":"{NEVER}"}}],"os":"","rootfs":{{"type":"layers","diff_ids":["{layer}"]}},"config":{{}}}}"#
+    )
+    .into_bytes()
+}
 
 /// An image around one file.
 struct OneFile {
@@ -45,20 +52,28 @@ impl OneFile {
         file: Vec<u8>,
         layer_type: &str,
         config_type: &str,
-        annotations: BTreeMap<String, String>,
+        annotations: &BTreeMap<String, String>,
     ) -> Result<Self, Failure> {
-        let (file, config) = (Blob::new(file), Blob::new(EMPTY_CONFIG.to_vec()));
-        let manifest = ImageManifest {
-            schema_version: 2,
-            media_type: Some(media_type::OCI_MANIFEST.to_owned()),
-            artifact_type: None,
-            config: Descriptor::new(config_type, config.digest.clone(), config.size()),
-            layers: vec![Descriptor::new(layer_type, file.digest.clone(), file.size())],
-            subject: None,
-            annotations,
+        let file = Blob::new(file);
+        let config = Blob::new(config_of(&file.digest));
+        let text = |text: &str| go_json(&text.into());
+        // The fields in the order in which Go writes them: the digest is what users compare.
+        let descriptor = |kind: &str, blob: &Blob| {
+            let kind = text(kind);
+            format!(r#"{{"mediaType":{kind},"size":{},"digest":"{}"}}"#, blob.size(), blob.digest)
         };
-        let manifest = Blob::new(serde_json::to_vec(&manifest)?);
-        Ok(Self { blobs: [file, config], manifest })
+        let annotations = if annotations.is_empty() {
+            String::new()
+        } else {
+            format!(r#","annotations":{}"#, go_json(&serde_json::to_value(annotations)?))
+        };
+        let manifest = format!(
+            r#"{{"schemaVersion":2,"mediaType":"{}","config":{},"layers":[{}]{annotations}}}"#,
+            media_type::OCI_MANIFEST,
+            descriptor(config_type, &config),
+            descriptor(layer_type, &file)
+        );
+        Ok(Self { blobs: [file, config], manifest: Blob::new(manifest.into_bytes()) })
     }
 
     fn file(&self) -> &Digest {

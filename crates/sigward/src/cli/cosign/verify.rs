@@ -235,7 +235,7 @@ fn payload(subject: &Subject, signed: &Signed) -> Value {
 }
 
 /// COMPAT: cosign 3.1: Go's encoder escapes what HTML could misread, and scripts compare the text; test: prints_json_as_go_does
-fn go_json(value: &Value) -> String {
+pub(super) fn go_json(value: &Value) -> String {
     let plain = value.to_string();
     let mut escaped = String::with_capacity(plain.len());
     for character in plain.chars() {

@@ -1,6 +1,8 @@
 //! `attach sbom`: a bill of materials under a tag of the image, or as a referrer.
 use super::target;
-use crate::cli::cosign::{Failure, Output, flags::RegistryFlags, pflag, registry, signing};
+use crate::cli::cosign::{
+    Failure, Output, flags::RegistryFlags, pflag, registry, signing, upload::config_of,
+};
 use clap::Args;
 use sigward_oci::{Access, Attachment, Descriptor, ImageManifest, attached_tag, media_type};
 use sigward_sigstore::sign::Blob;
@@ -82,7 +84,9 @@ pub(in crate::cli::cosign) async fn run(output: &Output, it: AttachSbom) -> Resu
     let kind = media_type_of(&it.kind, it.input_format.as_deref(), &bytes)?;
     let (client, target) = target(output, &it.registry, image).await?;
     let store = signing::store_of(&target)?;
-    let (sbom, config) = (Blob::new(bytes), config(as_referrer));
+    let sbom = Blob::new(bytes);
+    // The configuration of an image with nothing else in it, or of no image at all.
+    let config = Blob::new(if as_referrer { b"{}".to_vec() } else { config_of(&sbom.digest) });
     let config_type = if as_referrer {
         "application/vnd.dev.cosign.artifact.sbom.v1+json"
     } else {
@@ -125,13 +129,4 @@ pub(in crate::cli::cosign) async fn run(output: &Output, it: AttachSbom) -> Resu
         .await
         .map(drop)
         .map_err(failed)
-}
-
-/// The configuration of an image with nothing in it, or of no image at all.
-fn config(as_referrer: bool) -> Blob {
-    Blob::new(if as_referrer {
-        b"{}".to_vec()
-    } else {
-        super::super::upload::EMPTY_CONFIG.to_vec()
-    })
 }

@@ -76,7 +76,7 @@ pub(in crate::cli::cosign) async fn run(
             path.display(),
             named.name()
         ));
-        let image = OneFile::new(bytes, &kind, media_type::OCI_CONFIG, annotations.clone())?;
+        let image = OneFile::new(bytes, &kind, media_type::OCI_CONFIG, &annotations)?;
         image.push(&client, &repository, single.then_some(tag)).await?;
         output.say(&format!(
             "File [{}] is available directly at [{}/v2/{}/blobs/{}]",

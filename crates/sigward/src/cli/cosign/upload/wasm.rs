@@ -30,7 +30,7 @@ pub(in crate::cli::cosign) async fn run(output: &Output, it: UploadWasm) -> Resu
         bytes,
         "application/vnd.wasm.content.layer.v1+wasm",
         "application/vnd.wasm.config.v1+json",
-        BTreeMap::new(),
+        &BTreeMap::new(),
     )?;
     let client = registry::client_for_images(output, &it.registry, std::slice::from_ref(&named))?;
     let tag = named.tag.as_deref().unwrap_or("latest");

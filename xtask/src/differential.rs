@@ -1,0 +1,2 @@
+//! The same inputs put to ours and to the peers, and the answers compared.
+pub mod cosign;

@@ -1,0 +1,504 @@
+//! The command lines, and the differences that are meant.
+//!
+//! `HOST` is the registry, `DIGEST` the digest of `shop/web:v1`; `> FILE` keeps standard output for later lines.
+
+/// The program that is compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Peer {
+    Cosign2,
+    Cosign3,
+}
+
+impl Peer {
+    pub(super) fn program(self) -> &'static str {
+        match self {
+            Self::Cosign2 => "cosign2",
+            Self::Cosign3 => "cosign3",
+        }
+    }
+}
+
+/// What the order of the printed lines means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    Kept,
+    /// The peer's order changes from run to run.
+    Any,
+    /// The peer prints for people; nothing is compared.
+    Ignored,
+}
+
+pub(super) struct Step {
+    pub(super) line: &'static str,
+    pub(super) order: Order,
+}
+
+pub(super) struct Scenario {
+    pub(super) name: &'static str,
+    pub(super) peers: &'static [Peer],
+    pub(super) steps: &'static [Step],
+}
+
+/// A difference that is meant, and the row of COMPAT.md that says so.
+pub(super) struct Explained {
+    pub(super) scenario: &'static str,
+    /// One line; `None` for all of the scenario.
+    pub(super) line: Option<&'static str>,
+    pub(super) peer: Option<Peer>,
+    pub(super) why: &'static str,
+}
+
+const fn run(line: &'static str) -> Step {
+    Step { line, order: Order::Kept }
+}
+
+const fn any(line: &'static str) -> Step {
+    Step { line, order: Order::Any }
+}
+
+const fn unread(line: &'static str) -> Step {
+    Step { line, order: Order::Ignored }
+}
+
+const BOTH: &[Peer] = &[Peer::Cosign2, Peer::Cosign3];
+const THREE: &[Peer] = &[Peer::Cosign3];
+const TWO: &[Peer] = &[Peer::Cosign2];
+
+/// Files that every scenario finds.
+pub(super) const FILES: &[(&str, &str)] = &[
+    ("f", "hello"),
+    ("g", "other"),
+    ("p.json", "{\"passed\":true}"),
+    (
+        "slsa.json",
+        "{\"builder\":{\"id\":\"https://builder.example\"},\"buildType\":\"t\",\"invocation\":{}}",
+    ),
+    ("sbom.txt", "SPDXVersion: SPDX-2.3\n"),
+    (
+        "allow.rego",
+        "package signature\nallow { input.predicateType == \"https://example.test/t\" }\n",
+    ),
+    ("deny.rego", "package signature\nallow = false\n"),
+    (
+        "pod.yaml",
+        "apiVersion: v1\nkind: Pod\nspec:\n  containers:\n    - image: HOST/shop/web:v1\n",
+    ),
+    ("Dockerfile", "FROM HOST/shop/web:v1 AS one\nFROM scratch\nCOPY --from=one /a /a\n"),
+];
+
+pub(super) const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "keys",
+        peers: BOTH,
+        steps: &[
+            run("generate-key-pair --output-key-prefix k"),
+            run("public-key --key k.key"),
+            run("public-key --key none.key"),
+            run("public-key --key k.key --outfile out.pub"),
+            run("verify --key none.pub --insecure-ignore-tlog HOST/shop/web:v1"),
+        ],
+    },
+    Scenario {
+        name: "sign and verify, bundles",
+        peers: THREE,
+        steps: &[
+            run("generate-key-pair --output-key-prefix k"),
+            run("generate-key-pair --output-key-prefix other"),
+            run("verify --key k.pub --insecure-ignore-tlog HOST/shop/web:v1"),
+            run(
+                "sign --key k.key --use-signing-config=false --tlog-upload=false -y -a team=shop HOST/shop/web@DIGEST",
+            ),
+            run("verify --key k.pub --insecure-ignore-tlog HOST/shop/web:v1"),
+            run("verify --key k.pub --insecure-ignore-tlog HOST/shop/web@DIGEST"),
+            run("verify --key k.pub --insecure-ignore-tlog -o text HOST/shop/web:v1"),
+            run("verify --key k.pub --insecure-ignore-tlog -a team=shop HOST/shop/web:v1"),
+            run("verify --key k.pub --insecure-ignore-tlog -a team=other HOST/shop/web:v1"),
+            run("verify --key other.pub --insecure-ignore-tlog HOST/shop/web:v1"),
+            run("verify --key k.pub --insecure-ignore-tlog HOST/shop/web:none"),
+            run("verify --key k.pub --insecure-ignore-tlog HOST/shop/none:v1"),
+            run("verify --key k.pub --insecure-ignore-tlog --check-claims=false HOST/shop/web:v1"),
+            run("verify --key k.pub --private-infrastructure HOST/shop/web:v1"),
+            any("download signature HOST/shop/web:v1"),
+            unread("tree HOST/shop/web:v1"),
+        ],
+    },
+    Scenario {
+        name: "sign and verify, legacy",
+        peers: BOTH,
+        steps: &[
+            run("generate-key-pair --output-key-prefix k"),
+            run("generate-key-pair --output-key-prefix other"),
+            run(
+                "sign --key k.key --use-signing-config=false --tlog-upload=false --new-bundle-format=false -y HOST/shop/web@DIGEST",
+            ),
+            run(
+                "sign --key k.key --use-signing-config=false --tlog-upload=false --new-bundle-format=false -y HOST/shop/web@DIGEST",
+            ),
+            run(
+                "sign --key k.key --use-signing-config=false --tlog-upload=false --new-bundle-format=false -y -a team=shop HOST/shop/web@DIGEST",
+            ),
+            any("verify --key k.pub --insecure-ignore-tlog HOST/shop/web:v1"),
+            any("verify --key k.pub --insecure-ignore-tlog -o text HOST/shop/web:v1"),
+            run("verify --key k.pub --insecure-ignore-tlog -a team=shop HOST/shop/web:v1"),
+            run("verify --key k.pub --insecure-ignore-tlog -a team=none HOST/shop/web:v1"),
+            run("verify --key other.pub --insecure-ignore-tlog HOST/shop/web:v1"),
+            run("verify --key k.pub --insecure-ignore-tlog HOST/shop/web:v2"),
+            any("download signature HOST/shop/web:v1"),
+            run("triangulate HOST/shop/web:v1"),
+            run("triangulate --type attestation HOST/shop/web:v1"),
+            run("triangulate --type digest HOST/shop/web:v1"),
+            run("clean -f --type attestation HOST/shop/web:v1"),
+            run("clean -f HOST/shop/web:v1"),
+            run("verify --key k.pub --insecure-ignore-tlog HOST/shop/web:v1"),
+        ],
+    },
+    Scenario {
+        name: "attestations, bundles",
+        peers: THREE,
+        steps: &[
+            run("generate-key-pair --output-key-prefix k"),
+            run(
+                "verify-attestation --key k.pub --insecure-ignore-tlog --type custom HOST/shop/web:v1",
+            ),
+            run(
+                "attest --key k.key --use-signing-config=false --tlog-upload=false -y --predicate slsa.json --type slsaprovenance HOST/shop/web@DIGEST",
+            ),
+            run(
+                "verify-attestation --key k.pub --insecure-ignore-tlog --type slsaprovenance HOST/shop/web:v1",
+            ),
+            run(
+                "verify-attestation --key k.pub --insecure-ignore-tlog --type vuln HOST/shop/web:v1",
+            ),
+            run(
+                "attest --key k.key --use-signing-config=false --tlog-upload=false -y --predicate p.json --type https://example.test/t HOST/shop/web@DIGEST",
+            ),
+            run(
+                "verify-attestation --key k.pub --insecure-ignore-tlog --type https://example.test/t HOST/shop/web:v1",
+            ),
+            run(
+                "verify-attestation --key k.pub --insecure-ignore-tlog --type https://example.test/t --policy allow.rego HOST/shop/web:v1",
+            ),
+            run(
+                "verify-attestation --key k.pub --insecure-ignore-tlog --type https://example.test/t --policy deny.rego HOST/shop/web:v1",
+            ),
+            any("download attestation HOST/shop/web:v1"),
+            any("download attestation --predicate-type https://example.test/t HOST/shop/web:v1"),
+            run("download attestation --predicate-type vuln HOST/shop/web:v1"),
+        ],
+    },
+    Scenario {
+        name: "attestations, legacy",
+        peers: BOTH,
+        steps: &[
+            run("generate-key-pair --output-key-prefix k"),
+            run(
+                "attest --key k.key --use-signing-config=false --tlog-upload=false --new-bundle-format=false -y --predicate p.json --type https://example.test/t HOST/shop/web@DIGEST",
+            ),
+            run(
+                "verify-attestation --key k.pub --insecure-ignore-tlog --new-bundle-format=false --type https://example.test/t HOST/shop/web:v1",
+            ),
+            run(
+                "verify-attestation --key k.pub --insecure-ignore-tlog --new-bundle-format=false --type vuln HOST/shop/web:v1",
+            ),
+            run(
+                "verify-attestation --key k.pub --insecure-ignore-tlog --new-bundle-format=false --type https://example.test/t --policy allow.rego HOST/shop/web:v1",
+            ),
+            run(
+                "verify-attestation --key k.pub --insecure-ignore-tlog --new-bundle-format=false --type https://example.test/t --policy deny.rego HOST/shop/web:v1",
+            ),
+            run("download attestation HOST/shop/web:v1"),
+            run("download attestation --predicate-type vuln HOST/shop/web:v1"),
+            run(
+                "attest --key k.key --use-signing-config=false --tlog-upload=false --new-bundle-format=false -y --replace --predicate p.json --type https://example.test/t HOST/shop/web@DIGEST",
+            ),
+            run("download attestation HOST/shop/web:v1"),
+        ],
+    },
+    Scenario {
+        name: "files, bundles",
+        peers: THREE,
+        steps: &[
+            run("generate-key-pair --output-key-prefix k"),
+            run("generate-key-pair --output-key-prefix other"),
+            run("sign-blob --key k.key --use-signing-config=false --tlog-upload=false -y f"),
+            run(
+                "sign-blob --key k.key --use-signing-config=false --tlog-upload=false -y --bundle b f",
+            ),
+            run("verify-blob --key k.pub --insecure-ignore-tlog --bundle b f"),
+            run("verify-blob --key k.pub --insecure-ignore-tlog --bundle b g"),
+            run("verify-blob --key other.pub --insecure-ignore-tlog --bundle b f"),
+            run("verify-blob --key k.pub --insecure-ignore-tlog --bundle none f"),
+            run(
+                "attest-blob --key k.key --use-signing-config=false --tlog-upload=false -y --predicate p.json --type https://example.test/t --bundle ab f",
+            ),
+            run(
+                "verify-blob-attestation --key k.pub --insecure-ignore-tlog --bundle ab --type https://example.test/t f",
+            ),
+            run(
+                "verify-blob-attestation --key k.pub --insecure-ignore-tlog --bundle ab --type vuln f",
+            ),
+            run(
+                "verify-blob-attestation --key k.pub --insecure-ignore-tlog --bundle ab --type https://example.test/t g",
+            ),
+            run(
+                "verify-blob-attestation --key k.pub --insecure-ignore-tlog --bundle ab --type https://example.test/t --check-claims=false",
+            ),
+            run(
+                "verify-blob-attestation --key k.pub --insecure-ignore-tlog --bundle ab --type https://example.test/t --digest 2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824 --digestAlg sha256",
+            ),
+            run(
+                "verify-blob-attestation --key other.pub --insecure-ignore-tlog --bundle ab --type https://example.test/t f",
+            ),
+        ],
+    },
+    Scenario {
+        name: "files, legacy",
+        peers: BOTH,
+        steps: &[
+            run("generate-key-pair --output-key-prefix k"),
+            run(
+                "sign-blob --key k.key --use-signing-config=false --tlog-upload=false --new-bundle-format=false -y f > sig",
+            ),
+            run(
+                "verify-blob --key k.pub --insecure-ignore-tlog --new-bundle-format=false --signature sig f",
+            ),
+            run(
+                "verify-blob --key k.pub --insecure-ignore-tlog --new-bundle-format=false --signature sig g",
+            ),
+            run(
+                "sign-blob --key k.key --use-signing-config=false --tlog-upload=false --new-bundle-format=false -y --bundle b f",
+            ),
+            run(
+                "verify-blob --key k.pub --insecure-ignore-tlog --new-bundle-format=false --bundle b f",
+            ),
+            run(
+                "attest-blob --key k.key --use-signing-config=false --tlog-upload=false --new-bundle-format=false -y --predicate p.json --type https://example.test/t f > env",
+            ),
+            run(
+                "verify-blob-attestation --key k.pub --insecure-ignore-tlog --new-bundle-format=false --signature env --type https://example.test/t f",
+            ),
+            run(
+                "verify-blob-attestation --key k.pub --insecure-ignore-tlog --new-bundle-format=false --signature env --type https://example.test/t g",
+            ),
+        ],
+    },
+    Scenario {
+        name: "beside an image",
+        peers: BOTH,
+        steps: &[
+            run("generate-key-pair --output-key-prefix k"),
+            run("generate HOST/shop/web:v1 > payload"),
+            run("generate -a team=shop HOST/shop/web:v1"),
+            run(
+                "sign-blob --key k.key --use-signing-config=false --tlog-upload=false --new-bundle-format=false -y payload > sig",
+            ),
+            run("attach signature --payload payload --signature sig HOST/shop/web:v1"),
+            run("verify --key k.pub --insecure-ignore-tlog HOST/shop/web:v1"),
+            run("attach sbom --sbom sbom.txt HOST/shop/web:v1"),
+            run("download sbom HOST/shop/web:v1"),
+            run("download sbom HOST/shop/web:v2"),
+            run(
+                "attest-blob --key k.key --use-signing-config=false --tlog-upload=false --new-bundle-format=false -y --predicate p.json f > env",
+            ),
+            run("attach attestation --attestation env HOST/shop/web:v1"),
+            run("upload blob -f f HOST/shop/file:v1"),
+            run("upload wasm -f f HOST/shop/wasm:v1"),
+        ],
+    },
+    Scenario {
+        name: "images on their way",
+        peers: BOTH,
+        steps: &[
+            run("generate-key-pair --output-key-prefix k"),
+            run(
+                "sign --key k.key --use-signing-config=false --tlog-upload=false --new-bundle-format=false -y HOST/shop/web@DIGEST",
+            ),
+            run("copy HOST/shop/web:v1 HOST/other/web:v1"),
+            run("copy HOST/shop/web:v1 HOST/other/web:v1"),
+            run("copy HOST/shop/web:v2 HOST/other/web:v1"),
+            run("copy -f HOST/shop/web:v2 HOST/other/web:v1"),
+            run("copy --only sig HOST/shop/web:v1 HOST/third/web:v1"),
+            run("save --dir saved HOST/shop/web:v1"),
+            run("verify --local-image --key k.pub --insecure-ignore-tlog saved"),
+            run("load --dir saved HOST/fourth/web:v1"),
+            run("verify --key k.pub --insecure-ignore-tlog HOST/fourth/web:v1"),
+        ],
+    },
+    Scenario {
+        name: "images on their way, bundles",
+        peers: THREE,
+        steps: &[
+            run("generate-key-pair --output-key-prefix k"),
+            run(
+                "sign --key k.key --use-signing-config=false --tlog-upload=false -y HOST/shop/web@DIGEST",
+            ),
+            run("copy HOST/shop/web:v1 HOST/other/web:v1"),
+            run("verify --key k.pub --insecure-ignore-tlog HOST/other/web:v1"),
+            run("save --dir saved HOST/shop/web:v1"),
+            run("verify --local-image --key k.pub --insecure-ignore-tlog saved"),
+            run("clean -f --type referrer HOST/shop/web:v1"),
+            run("verify --key k.pub --insecure-ignore-tlog HOST/shop/web:v1"),
+        ],
+    },
+    Scenario {
+        name: "an index",
+        peers: BOTH,
+        steps: &[
+            run("generate-key-pair --output-key-prefix k"),
+            run(
+                "sign --key k.key --use-signing-config=false --tlog-upload=false --new-bundle-format=false -y -r HOST/shop/web:index",
+            ),
+            run("verify --key k.pub --insecure-ignore-tlog HOST/shop/web:index"),
+            run("copy --platform linux/arm64 HOST/shop/web:index HOST/other/web:arm"),
+            run("verify --key k.pub --insecure-ignore-tlog HOST/other/web:arm"),
+        ],
+    },
+    Scenario {
+        name: "an index, bundles",
+        peers: THREE,
+        steps: &[
+            run("generate-key-pair --output-key-prefix k"),
+            run(
+                "sign --key k.key --use-signing-config=false --tlog-upload=false -y -r HOST/shop/web:index",
+            ),
+            run("verify --key k.pub --insecure-ignore-tlog HOST/shop/web:index"),
+        ],
+    },
+    Scenario {
+        name: "images that files name",
+        peers: BOTH,
+        steps: &[
+            run("generate-key-pair --output-key-prefix k"),
+            run("manifest verify --key k.pub --insecure-ignore-tlog pod.yaml"),
+            run(
+                "sign --key k.key --use-signing-config=false --tlog-upload=false --new-bundle-format=false -y HOST/shop/web@DIGEST",
+            ),
+            run("manifest verify --key k.pub --insecure-ignore-tlog pod.yaml"),
+            run("manifest verify --key k.pub --insecure-ignore-tlog f"),
+            run("dockerfile verify --key k.pub --insecure-ignore-tlog Dockerfile"),
+            run(
+                "dockerfile verify --key k.pub --insecure-ignore-tlog --base-image-only Dockerfile",
+            ),
+        ],
+    },
+    Scenario {
+        name: "trust material",
+        peers: THREE,
+        steps: &[
+            run("generate-key-pair --output-key-prefix k"),
+            run("trusted-root create"),
+            run(
+                "trusted-root create --rekor url=https://log.test,public-key=k.pub,start-time=2024-01-02T03:04:05Z",
+            ),
+            run("trusted-root create --rekor url=https://log.test"),
+            unread("signing-config create"),
+            run(
+                "signing-config create --rekor url=https://log.test,api-version=1,start-time=2024-01-02T03:04:05Z,operator=a --rekor-config ANY --tsa url=https://tsa.test,api-version=1,start-time=2024-01-02T03:04:05Z,operator=a --tsa-config EXACT:1",
+            ),
+            run(
+                "signing-config create --rekor url=https://log.test,api-version=1,start-time=2024-01-02T03:04:05Z,operator=a --rekor-config SOME",
+            ),
+        ],
+    },
+    Scenario {
+        name: "the environment",
+        peers: THREE,
+        steps: &[
+            run("env --show-descriptions=false"),
+            run("env --show-descriptions=false --show-sensitive-values"),
+        ],
+    },
+    Scenario {
+        name: "wrong lines",
+        peers: BOTH,
+        steps: &[
+            run("verify"),
+            run("verify --bogus x"),
+            run(
+                "sign --key none.key --use-signing-config=false --tlog-upload=false -y HOST/shop/web:v1",
+            ),
+            run("verify --key none.pub --insecure-ignore-tlog no:good:name"),
+            run("piv-tool"),
+            run("pkcs11-tool"),
+            run("save HOST/shop/web:v1"),
+            run("copy HOST/shop/web:v1"),
+        ],
+    },
+    Scenario {
+        name: "in place of cosign 2",
+        peers: TWO,
+        steps: &[
+            run("generate-key-pair --output-key-prefix k"),
+            run(
+                "sign --key k.key --tlog-upload=false --new-bundle-format=false -y HOST/shop/web@DIGEST",
+            ),
+            run("verify --key k.pub --insecure-ignore-tlog HOST/shop/web:v1"),
+            run("verify --key k.pub --private-infrastructure HOST/shop/web:v1"),
+        ],
+    },
+];
+
+pub(super) const EXPLAINED: &[Explained] = &[
+    Explained {
+        scenario: "attestations, legacy",
+        line: None,
+        peer: Some(Peer::Cosign3),
+        why: "an empty `keyid` in the envelope, as cosign 2 writes it",
+    },
+    Explained {
+        scenario: "files, legacy",
+        line: None,
+        peer: Some(Peer::Cosign3),
+        why: "an empty `keyid` in the envelope, as cosign 2 writes it",
+    },
+    Explained {
+        scenario: "beside an image",
+        line: Some("attach attestation --attestation env HOST/shop/web:v1"),
+        peer: None,
+        why: "the layer says its `predicateType`",
+    },
+    Explained {
+        scenario: "beside an image",
+        line: Some(
+            "attest-blob --key k.key --use-signing-config=false --tlog-upload=false --new-bundle-format=false -y --predicate p.json f > env",
+        ),
+        peer: Some(Peer::Cosign3),
+        why: "an empty `keyid` in the envelope, as cosign 2 writes it",
+    },
+    Explained {
+        scenario: "images on their way",
+        line: None,
+        peer: None,
+        why: "`copy` leaves no image under the tag of the referrers' index",
+    },
+    Explained {
+        scenario: "images on their way, bundles",
+        line: Some("verify --local-image --key k.pub --insecure-ignore-tlog saved"),
+        peer: None,
+        why: "`verify --local-image` prints the digest that was verified",
+    },
+    Explained {
+        scenario: "images on their way, bundles",
+        line: None,
+        peer: None,
+        why: "`copy` brings bundles along",
+    },
+    Explained {
+        scenario: "an index",
+        line: None,
+        peer: None,
+        why: "`copy` leaves no image under the tag of the referrers' index",
+    },
+    Explained {
+        scenario: "wrong lines",
+        line: Some("piv-tool"),
+        peer: None,
+        why: "a tool that is not there ends with 1",
+    },
+    Explained {
+        scenario: "wrong lines",
+        line: Some("pkcs11-tool"),
+        peer: None,
+        why: "a tool that is not there ends with 1",
+    },
+];
