@@ -63,6 +63,11 @@ impl Expression {
         Ok(Self { node: parser::parse(text)?, text: text.into(), identity: hash(text) })
     }
 
+    /// Its first operation.
+    pub(crate) fn node(&self) -> &Node {
+        &self.node
+    }
+
     /// The text it was parsed from.
     pub fn text(&self) -> &str {
         &self.text

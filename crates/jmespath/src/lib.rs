@@ -27,6 +27,7 @@ mod lexer;
 mod node;
 mod parser;
 mod render;
+mod tree;
 
 pub use error::{EvaluateError, FunctionError, ParseError, Refusal, WrongArity, WrongType};
 pub use expression::{Expression, Limits, Roots};

@@ -14,6 +14,11 @@ pub(crate) struct Completion {
 impl Completion {
     /// Prints the script of `command`'s own name.
     pub(crate) fn run(&self, command: &mut Command, output: &mut Output) -> Result<(), Failure> {
+        output.bytes(&self.script(command)?)
+    }
+
+    /// The script that completes `command` under its own name.
+    pub(crate) fn script(&self, command: &mut Command) -> Result<Vec<u8>, Failure> {
         let shell = match exactly_one(&self.shell)?.as_str() {
             "bash" => Shell::Bash,
             "zsh" => Shell::Zsh,
@@ -29,6 +34,6 @@ impl Completion {
         let name = command.get_name().to_owned();
         let mut script = Vec::new();
         generate(shell, command, name, &mut script);
-        output.bytes(&script)
+        Ok(script)
     }
 }

@@ -1,17 +1,23 @@
 //! Kyverno's command line: one file a command, the peer's flags, texts and exit codes.
 mod apply;
 mod color;
+mod create;
 mod decode;
 mod diagnostics;
+mod docs;
+mod fix;
 mod github;
 mod input;
+mod jp;
 mod kinds;
 mod language;
+mod oci;
 mod processor;
 mod sarif;
 mod table;
 mod test;
 mod values;
+mod version;
 mod world;
 
 pub(crate) use diagnostics::say;
@@ -28,7 +34,7 @@ use std::{
 };
 
 /// Commands that only Kyverno has; `version` and `completion` are ours and cosign's as well.
-const COMMANDS: &[&str] = &["apply", "test"];
+const COMMANDS: &[&str] = &["apply", "create", "docs", "fix", "jp", "oci", "test"];
 
 /// Kyverno's command line, when called by its name.
 #[derive(Debug, Parser)]
@@ -40,13 +46,27 @@ const COMMANDS: &[&str] = &["apply", "test"];
 )]
 struct Kyverno {
     #[command(subcommand)]
-    command: Commands,
+    command: Tree,
+}
+
+/// All commands, when called by its name.
+#[derive(Debug, Subcommand)]
+enum Tree {
+    #[command(flatten)]
+    Own(Commands),
+    Version(version::Version),
+    Completion(super::completion::Completion),
 }
 
 /// Kyverno's commands; they hang at the top level of `sigward` too.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Commands {
     Apply(Box<apply::Apply>),
+    Create(create::Create),
+    Docs(docs::Docs),
+    Fix(fix::Fix),
+    Jp(jp::Jp),
+    Oci(oci::Oci),
     Test(Box<test::Test>),
 }
 
@@ -59,7 +79,12 @@ pub(crate) fn run(args: Vec<OsString>) -> ExitCode {
         .try_get_matches_from(args)
         .and_then(|matches| Kyverno::from_arg_matches(&matches));
     match parsed {
-        Ok(Kyverno { command }) => run_parsed(command),
+        Ok(Kyverno { command: Tree::Own(command) }) => run_parsed(command),
+        Ok(Kyverno { command: Tree::Version(version) }) => end(version.run()),
+        Ok(Kyverno { command: Tree::Completion(completion) }) => {
+            let script = completion.script(&mut Kyverno::command());
+            end(script.and_then(|script| Ok(std::io::stdout().write_all(&script)?)))
+        }
         Err(error) => super::usage(&error),
     }
 }
@@ -78,10 +103,19 @@ pub(crate) fn without_hidden_shorts(command: Command) -> Command {
 
 /// Runs one command that was parsed already.
 pub(crate) fn run_parsed(command: Commands) -> ExitCode {
-    let result = match command {
+    end(match command {
         Commands::Apply(apply) => return apply.run(),
+        Commands::Create(create) => create.run(),
+        Commands::Docs(docs) => docs.run(Kyverno::command()),
+        Commands::Fix(fix) => fix.run(),
+        Commands::Jp(jp) => jp.run(),
+        Commands::Oci(oci) => oci.run(),
         Commands::Test(test) => test.run(),
-    };
+    })
+}
+
+/// The exit code of a command that has no codes of its own.
+fn end(result: Result<(), Failure>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::from(exit_code::SUCCESS),
         Err(Failure { message, code }) => {

@@ -2,5 +2,6 @@
 #![expect(clippy::unwrap_used, reason = "test code")]
 mod apply;
 mod bad_input;
+mod commands;
 mod stage;
 mod test;
