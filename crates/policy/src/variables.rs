@@ -108,6 +108,11 @@ impl Template {
         self.plain && self.broken.is_none()
     }
 
+    /// What is wrong with a `$(reference)` of the document, whatever the request.
+    pub(crate) fn broken(&self) -> Option<&RuleError> {
+        self.broken.as_ref()
+    }
+
     /// The document as it is written.
     pub(crate) fn document(&self) -> &Value {
         &self.document

@@ -44,6 +44,9 @@ impl Scope {
                 format!("invalid variable `{}`: {}", expression.expression, expression.reason),
             );
         }
+        if let Some(error) = template.broken() {
+            sink.error(path, error.to_string());
+        }
         for (text, expression) in template.expressions() {
             self.check(text, expression, path, sink);
         }

@@ -70,6 +70,11 @@ pub(crate) fn compile(
             "set `spec.background: false`",
         );
     }
+    for filter in &matches.filters {
+        if filter.kinds.len() > 1 && filter.kinds.iter().any(|pattern| pattern.kind == "*") {
+            sink.error(&match_path, "the kind `*` cannot stand beside other kinds");
+        }
+    }
     let mut scope = Scope { background: ground.background, ..Scope::default() };
     let entries = context::compile(
         &wire.context,

@@ -301,6 +301,7 @@ fn a_validate_rule_is_checked_when_it_is_loaded() {
             "warning spec.rules[0].validate.pattern.a: only the first element",
         ),
         (r#"{"pattern":{"metadata":{"labels":{"a":1}}}}"#, "labels and annotations are strings"),
+        (r#"{"pattern":{"a":"$(./../b)"}}"#, "failed to resolve reference $(./../b)"),
         (r#"{"anyPattern":{"a":1}}"#, "validate.anyPattern: expected a list of patterns"),
         (r#"{"pattern":{"a":"{{ element.x }}"}}"#, "only available inside a foreach"),
         (r#"{"pattern":{"a":"{{ nobody.x }}"}}"#, "nothing is called `nobody` here"),

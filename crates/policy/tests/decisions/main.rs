@@ -17,5 +17,6 @@ mod properties;
 mod security_behaviours;
 mod validate;
 mod validate_amplification;
+mod validate_properties;
 mod verify_images;
 mod world;
