@@ -52,6 +52,15 @@ pub(crate) fn compile(wire: &MatchResources, path: &str, place: Place, sink: &mu
     let block = Block { joined, filters };
     if place.needs_kinds && block.kinds().next().is_none() {
         sink.error(path, "at least one element must be specified in a kind block");
+    } else if place.needs_kinds
+        && let Some(at) = block.filters.iter().position(|filter| filter.kinds.is_empty())
+    {
+        // The API server sends what some filter names: objects of other kinds would never come here.
+        sink.error_with(
+            path,
+            format!("filter {at} names no kinds: a rule is only asked about kinds that it names"),
+            "name `kinds` in each filter",
+        );
     }
     block
 }

@@ -5,7 +5,7 @@ use super::{
     suggest,
 };
 use crate::{
-    matching::any_matches,
+    matching::{Filter, Joined, any_matches},
     request::Operation,
     rule::{Action, FailureActions, Override, Rule},
     snapshot::{FailureAction, FailurePolicy, PolicyName, Settings},
@@ -325,9 +325,31 @@ fn webhook_rule(rule: &Rule) -> WebhookRule {
             operations.extend([Operation::Delete, Operation::Connect]);
         }
     }
+    let excluded = excluded_operations(rule, &kinds);
+    let kept: Vec<Operation> =
+        operations.iter().copied().filter(|operation| !excluded.contains(operation)).collect();
+    // Never empty: a rule that excludes all it matches is sent all, and says nothing.
+    if !kept.is_empty() {
+        operations = kept;
+    }
     operations.sort_unstable();
     operations.dedup();
     WebhookRule { kinds, operations, mutating, validating }
+}
+
+/// Operations that one filter of `exclude.any` takes out for all kinds of the rule, whatever else the object is.
+fn excluded_operations(rule: &Rule, kinds: &[KindPattern]) -> Vec<Operation> {
+    if rule.exclude.joined != Joined::Any {
+        return Vec::new();
+    }
+    let whole = |filter: &&Filter| {
+        let asks_nothing_else =
+            Filter { kinds: Vec::new(), operations: Vec::new(), ..(*filter).clone() };
+        asks_nothing_else.is_empty()
+            && (filter.kinds.is_empty() || kinds.iter().all(|kind| filter.kinds.contains(kind)))
+    };
+    let filters = rule.exclude.filters.iter().filter(whole);
+    filters.flat_map(|filter| filter.operations.iter().copied()).collect()
 }
 
 fn actions(spec: &Spec, sink: &mut Sink) -> FailureActions {

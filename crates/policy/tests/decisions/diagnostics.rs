@@ -348,6 +348,15 @@ fn a_validate_rule_is_checked_when_it_is_loaded() {
 }
 
 #[test]
+fn each_filter_of_a_match_names_kinds() {
+    let rule = r#""match":{"any":[{"resources":{"kinds":["Pod"]}},{"resources":{"names":["a"]}}]},"validate":{"pattern":{"a":1}}"#;
+    check(&policy("", rule), "spec.rules[0].match: filter 1 names no kinds");
+    let rule = rule.replace("match", "exclude");
+    let lines = said(&policy("", &format!("{MATCH},{rule}")));
+    assert!(lines.is_empty(), "{lines:#?}");
+}
+
+#[test]
 fn a_validate_rule_without_a_mistake_is_silent() {
     for validate in [
         r#"{"message":"m","pattern":{"metadata":{"labels":{"a":"?*"}},"spec":{"=(a)":[{"^(b)":[{"c":1},{"d":2}]}]}}}"#,

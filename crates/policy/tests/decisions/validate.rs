@@ -499,4 +499,13 @@ fn the_validating_webhook_gets_every_operation_of_a_validate_rule() {
     assert_eq!(rule.operations, [Create, Update, Delete, Connect]);
     let some = plain.replace(r#"["ConfigMap"]"#, r#"["ConfigMap"],"operations":["DELETE"]"#);
     assert_eq!(rules(&some)[0].operations, [Delete]);
+    let exclude = |filter: &str| {
+        let rule = format!("exclude: {{any: [{{resources: {{{filter}}}}}]}},");
+        rules(&policy("", &rule, "{pattern: {a: 1}}"))[0].operations.clone()
+    };
+    assert_eq!(exclude("operations: [DELETE]"), [Create, Update, Connect]);
+    assert_eq!(exclude("kinds: [ConfigMap], operations: [DELETE]"), [Create, Update, Connect]);
+    // Only a part of what is deleted, or of the kinds.
+    assert_eq!(exclude("names: [a], operations: [DELETE]"), [Create, Update, Delete, Connect]);
+    assert_eq!(exclude("kinds: [Secret], operations: [DELETE]"), [Create, Update, Delete, Connect]);
 }
