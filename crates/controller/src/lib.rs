@@ -75,15 +75,24 @@ pub enum ConnectError {
 /// # Errors
 /// There is no configuration, or it cannot be used. The API server itself is not asked yet.
 pub async fn connect(kubeconfig: Option<&Path>) -> Result<Client, ConnectError> {
-    let mut config = match kubeconfig {
-        Some(path) => {
-            Config::from_custom_kubeconfig(
-                Kubeconfig::read_from(path)?,
-                &KubeConfigOptions::default(),
-            )
-            .await?
+    connect_in(kubeconfig, None).await
+}
+
+/// The same in another context of the kubeconfig than its current one.
+///
+/// # Errors
+/// As [`connect`], and when there is no such context.
+pub async fn connect_in(
+    kubeconfig: Option<&Path>,
+    context: Option<&str>,
+) -> Result<Client, ConnectError> {
+    let options = KubeConfigOptions { context: context.map(Into::into), ..Default::default() };
+    let mut config = match (kubeconfig, context) {
+        (Some(path), _) => {
+            Config::from_custom_kubeconfig(Kubeconfig::read_from(path)?, &options).await?
         }
-        None => Config::infer().await?,
+        (None, Some(_)) => Config::from_kubeconfig(&options).await?,
+        (None, None) => Config::infer().await?,
     };
     config.connect_timeout = Some(std::time::Duration::from_secs(5));
     Client::try_from(config).map_err(|error| ConnectError::Client(Box::new(error)))

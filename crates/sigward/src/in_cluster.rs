@@ -113,7 +113,7 @@ impl InCluster {
 }
 
 /// A public key of a Secret, in PEM.
-fn read_key(bytes: &[u8]) -> Fact {
+pub(crate) fn read_key(bytes: &[u8]) -> Fact {
     let malformed = |said: String| Cause {
         kind: CauseKind::Malformed,
         place: "cosign.pub".into(),

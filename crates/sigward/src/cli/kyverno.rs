@@ -1,5 +1,6 @@
 //! Kyverno's command line: one file a command, the peer's flags, texts and exit codes.
 mod apply;
+mod cluster;
 mod color;
 mod create;
 mod decode;

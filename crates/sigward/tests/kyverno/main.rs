@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "test code")]
 mod apply;
 mod bad_input;
+mod cluster;
 mod commands;
 mod stage;
 mod test;

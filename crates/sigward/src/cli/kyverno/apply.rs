@@ -2,9 +2,10 @@
 mod exceptions;
 mod print;
 mod report;
+mod show;
 
 use super::{
-    color::Colours,
+    cluster::{Live, PageError},
     input::{self, Git, Loaded, Sorted, Wanted},
     kinds,
     processor::{Processor, Response},
@@ -14,9 +15,10 @@ use super::{
 };
 use crate::{cli::cosign::Failure, exit_code, shelf::Documents, sources::Sources};
 use clap::{Args, ValueEnum};
-use print::{Counts, Outcome};
+use print::Counts;
 use report::ReportGroup;
-use sigward_document::{GoDuration, Value};
+use show::Show;
+use sigward_document::Value;
 use sigward_policy::snapshot::Settings;
 use std::{
     io::Write as _,
@@ -27,6 +29,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     thread,
+    time::Instant,
 };
 
 /// Apply policies to resources, from files or from a cluster.
@@ -59,6 +62,33 @@ pub(crate) struct Apply {
     /// take exceptions from the policy files too
     #[arg(long)]
     exceptions_within_policies: bool,
+    /// take the resources of a live cluster
+    #[arg(short, long)]
+    cluster: bool,
+    /// the cluster; `KUBECONFIG` or `~/.kube/config` when absent
+    #[arg(long)]
+    kubeconfig: Option<PathBuf>,
+    /// context of the kubeconfig
+    #[arg(long)]
+    context: Option<String>,
+    /// only resources of this namespace
+    #[arg(short, long, default_value = "")]
+    namespace: String,
+    /// kinds without namespace too
+    #[arg(long)]
+    cluster_wide_resources: bool,
+    /// resources of one page
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    batch_size: u32,
+    /// accepted for the peer's sake: resources are evaluated on all cores
+    #[arg(long, default_value_t = 1)]
+    concurrent: u32,
+    /// go on when a kind cannot be listed
+    #[arg(long, action = clap::ArgAction::Set, default_value_t = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    continue_on_error: bool,
+    /// say how many resources were loaded, and how fast
+    #[arg(long)]
+    show_performance: bool,
     /// who makes the requests
     #[arg(short, long, default_value = "")]
     userinfo: String,
@@ -142,13 +172,18 @@ enum ReportFormat {
     Github,
 }
 
-/// One resource and what the policies said about it.
+/// A resource, and where it was read: nowhere when it is of a cluster.
 #[derive(Debug)]
-struct Judged {
-    /// Where it was read; empty for a cluster.
+struct Subject {
     file: PathBuf,
     line: u32,
     resource: Value,
+}
+
+/// A resource and what the policies said about it.
+#[derive(Debug)]
+struct Judged {
+    subject: Subject,
     responses: Vec<Response>,
 }
 
@@ -179,7 +214,7 @@ impl Apply {
         if self.policies.is_empty() {
             return Err(Failure::new("require policy"));
         }
-        if resource_paths.is_empty() {
+        if resource_paths.is_empty() && !self.cluster {
             return Err(Failure::new("resource file(s) or cluster required"));
         }
         let standard_input = |path: &&String| path.as_str() == "-";
@@ -214,23 +249,26 @@ impl Apply {
             ));
         }
         let (values, user) = self.inputs()?;
-        let mut world = World::default();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        let live = if self.cluster {
+            let context = self.context.as_deref();
+            Some(runtime.block_on(Live::connect(self.kubeconfig.as_deref(), context))?)
+        } else {
+            None
+        };
+        let cluster = live.as_ref().map(|live| Arc::clone(&live.cluster));
+        let mut world = World { cluster, ..World::default() };
         for document in resources.resources.iter().chain(&targets.resources) {
             world.shelf.put(&kinds::with_namespace(&document.written.value));
         }
         world.tell(&values, user.as_ref());
-        let quiet = self.stdin
-            || self.policy_report
-            || self.generate_exceptions
-            || self.output_format == ReportFormat::Sarif;
-        let rules = policies.policies.iter().filter_map(|one| one.compiled.as_ref().ok());
-        let rules: usize = rules.map(|policy| policy.rule_names().len()).sum();
-        if !quiet {
-            print::header(rules, resources.resources.len(), exceptions.len());
+        let quiet = self.is_quiet();
+        let mut show = Show::new(self, &policies.policies, counts);
+        if !quiet && live.is_none() {
+            print::header(&policies.policies, resources.resources.len(), exceptions.len());
         }
-        counts.error += print::unusable(&policies, quiet);
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        show.counts.error += print::unusable(&policies, quiet);
         let sources = Arc::new(Sources {
             registry: registry(self.allow_insecure_registry)?,
             objects: Arc::new(world),
@@ -245,63 +283,83 @@ impl Apply {
             user.as_ref(),
             runtime.handle().clone(),
         );
-        let judged = judge_all(&resources, &processor);
-        let outcomes: Vec<Outcome<'_>> = judged
-            .iter()
-            .flat_map(|one| print::outcomes(one, &policies.policies, self.audit_warn))
-            .collect();
-        for outcome in &outcomes {
-            counts.add(outcome.status);
+        let from_files = resources.resources.iter().map(|document| Subject {
+            file: document.path.clone(),
+            line: document.line_of("").0,
+            resource: kinds::with_namespace(&document.written.value),
+        });
+        show.batch(&judge_all(from_files.collect(), &processor))?;
+        let mut judged = resources.resources.len();
+        if let Some(live) = &live {
+            judged += self.walk(live, &policies.policies, &processor, &runtime, &mut show)?;
+            if !quiet {
+                print::header(&policies.policies, judged, 0);
+            }
         }
-        self.show(&judged, &outcomes, &policies.policies)?;
+        let counts = show.end()?;
         runtime.shutdown_background();
-        if !quiet && !self.table {
-            print::footer(&counts);
-        }
         Ok(counts)
     }
 
-    /// All that was found, in the form that was asked for.
-    fn show(
+    /// Whether headings and counts would be in the way of what is printed.
+    fn is_quiet(&self) -> bool {
+        self.stdin
+            || self.policy_report
+            || self.generate_exceptions
+            || self.output_format == ReportFormat::Sarif
+    }
+
+    /// Every resource of the cluster that some policy is about, page by page: no more than a page is held.
+    fn walk(
         &self,
-        judged: &[Judged],
-        outcomes: &[Outcome<'_>],
+        live: &Live,
         policies: &[Loaded],
-    ) -> Result<(), Failure> {
-        if self.output_format == ReportFormat::Sarif {
-            return print::say(&print::sarif(outcomes));
+        processor: &Processor<'_>,
+        runtime: &tokio::runtime::Runtime,
+        show: &mut Show<'_>,
+    ) -> Result<usize, Failure> {
+        let started = Instant::now();
+        let (mut resources, mut pages) = (0, 0);
+        for kind in live.kinds(policies, self.cluster_wide_resources) {
+            let mut from = String::new();
+            loop {
+                let page = live.page(&kind, &self.namespace, self.batch_size, &from);
+                let page = match runtime.block_on(page) {
+                    Ok(page) => page,
+                    Err(PageError::NotListable) => break,
+                    Err(error) => {
+                        let Failure { message, .. } = Failure::from(error);
+                        let message = format!("{} cannot be listed: {message}", kind.path());
+                        if !self.continue_on_error {
+                            return Err(Failure::new(message));
+                        }
+                        let _closed = writeln!(std::io::stderr(), "Error: {message}");
+                        show.counts.error += 1;
+                        break;
+                    }
+                };
+                pages += 1;
+                resources += page.items.len();
+                let subjects = page.items.into_iter().map(|resource| Subject {
+                    file: PathBuf::new(),
+                    line: 0,
+                    resource,
+                });
+                show.batch(&judge_all(subjects.collect(), processor))?;
+                if page.next.is_empty() {
+                    break;
+                }
+                from = page.next;
+            }
         }
-        if self.generate_exceptions {
-            let ttl = GoDuration::parse(&self.generated_exception_ttl).map_err(|error| {
-                Failure::new(format!(
-                    "invalid argument {:?} for \"--generated-exception-ttl\" flag: {error}",
-                    self.generated_exception_ttl
-                ))
-            })?;
-            return print::say(&exceptions::render(outcomes, &ttl.to_string()));
+        if self.show_performance {
+            let seconds = started.elapsed().as_secs_f64();
+            let _closed = writeln!(
+                std::io::stderr(),
+                "loaded and evaluated {resources} resource(s) in {pages} page(s) in {seconds:.3} s"
+            );
         }
-        if let Some(output) = &self.output {
-            print::write_mutated(judged, policies, output)?;
-        } else {
-            print::say(&print::mutated(judged, policies, self.stdin))?;
-        }
-        if self.stdin {
-            return Ok(());
-        }
-        if self.policy_report {
-            let json = self.output_format == ReportFormat::Json;
-            let text = report::render(outcomes, policies, self.report_group, json);
-            return print::say(&text);
-        }
-        if self.table {
-            let colour = Colours::choose(self.remove_color);
-            return print::say(&print::table(outcomes, self.explain, colour));
-        }
-        print::say(&print::violations(outcomes, self.explain))?;
-        if self.output_format == ReportFormat::Github {
-            print::say(&print::annotations(outcomes))?;
-        }
-        Ok(())
+        Ok(resources)
     }
 
     /// Reads paths; what is to be said goes to standard error, what cannot be used is counted.
@@ -386,29 +444,30 @@ impl Apply {
 }
 
 /// Asks the policies about all resources, on all cores; the answers come in the order of the resources.
-fn judge_all(resources: &Sorted, processor: &Processor<'_>) -> Vec<Judged> {
+fn judge_all(subjects: Vec<Subject>, processor: &Processor<'_>) -> Vec<Judged> {
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(subjects.len());
     let next = AtomicUsize::new(0);
-    let done: Mutex<Vec<(usize, Judged)>> = Mutex::new(Vec::new());
+    let answers: Mutex<Vec<(usize, Vec<Response>)>> = Mutex::new(Vec::new());
     let work = || {
         let mut own = Vec::new();
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
-            let Some(document) = resources.resources.get(at) else { break };
-            let resource = kinds::with_namespace(&document.written.value);
-            let responses = processor.apply(&resource, None);
-            let (line, _) = document.line_of("");
-            own.push((at, Judged { file: document.path.clone(), line, resource, responses }));
+            let Some(subject) = subjects.get(at) else { break };
+            own.push((at, processor.apply(&subject.resource, None)));
         }
-        done.lock().unwrap_or_else(PoisonError::into_inner).append(&mut own);
+        answers.lock().unwrap_or_else(PoisonError::into_inner).append(&mut own);
     };
-    let threads = thread::available_parallelism().map_or(1, usize::from);
     thread::scope(|scope| {
-        for _ in 1..threads.min(resources.resources.len()) {
+        for _ in 1..threads {
             scope.spawn(work);
         }
         work();
     });
-    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-    done.sort_by_key(|(at, _)| *at);
-    done.into_iter().map(|(_, judged)| judged).collect()
+    let mut answers = answers.into_inner().unwrap_or_else(PoisonError::into_inner);
+    answers.sort_by_key(|(at, _)| *at);
+    subjects
+        .into_iter()
+        .zip(answers)
+        .map(|(subject, (_, responses))| Judged { subject, responses })
+        .collect()
 }

@@ -5,13 +5,14 @@ use super::{
     values::{UserInfo, Values},
 };
 use crate::{shelf::Shelf, sources::Objects};
+use sigward_controller::cluster::Cluster;
 use sigward_document::Value;
 use sigward_policy::{
     fact::{Cause, CauseKind, Fact, Fetch},
     resolve::Pending,
 };
 use smol_str::SmolStr;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// Answers as a cluster would, at once.
 #[derive(Debug, Default)]
@@ -24,6 +25,8 @@ pub(crate) struct World {
     pub(crate) entries: BTreeMap<String, Value>,
     /// The roles of a `UserInfo` document.
     pub(crate) roles: Option<Value>,
+    /// Who is asked for what no file holds.
+    pub(crate) cluster: Option<Arc<Cluster>>,
 }
 
 /// One of `apiCallResponses`.
@@ -85,6 +88,24 @@ impl World {
         self.roles = user.map(|info| info.roles.clone());
     }
 
+    /// What files say: of a live cluster only what they do hold.
+    fn on_shelf(&self, fetch: &Fetch) -> Option<Fact> {
+        let held = match fetch {
+            Fetch::Namespace(name) => self.shelf.object("Namespace", "", name).is_some(),
+            Fetch::Object(name) => {
+                self.shelf.object(&name.kind, &name.namespace, &name.name).is_some()
+            }
+            Fetch::PublicKey { .. } | Fetch::Call(_) => false,
+            Fetch::GlobalEntry { .. }
+            | Fetch::Roles { .. }
+            | Fetch::Addresses { .. }
+            | Fetch::Tag { .. }
+            | Fetch::ImageData { .. }
+            | Fetch::Proof { .. } => true,
+        };
+        if self.cluster.is_some() && !held { None } else { self.shelf.peek(fetch) }
+    }
+
     /// Puts one entry of the global context in, with its projections.
     ///
     /// # Errors
@@ -114,7 +135,7 @@ impl Objects for World {
                     .calls
                     .iter()
                     .find(|mock| mock.url == call.url.as_str() && mock.post == call.post);
-                answer.map(MockCall::fact).or_else(|| self.shelf.peek(fetch))
+                answer.map(MockCall::fact).or_else(|| self.on_shelf(fetch))
             }
             Fetch::GlobalEntry { name, projection } => {
                 let name = match projection {
@@ -140,12 +161,17 @@ impl Objects for World {
             | Fetch::Roles { .. }
             | Fetch::Tag { .. }
             | Fetch::ImageData { .. }
-            | Fetch::Proof { .. } => self.shelf.peek(fetch),
+            | Fetch::Proof { .. } => self.on_shelf(fetch),
         }
     }
 
     fn answer(&self, fetch: Fetch) -> Pending {
-        let fact = self.peek(&fetch).unwrap_or(Fact::Document(Ok(None)));
-        Box::pin(std::future::ready((fetch, fact)))
+        match (self.peek(&fetch), &self.cluster) {
+            (None, Some(cluster)) => cluster.fetch(fetch),
+            (fact, _) => {
+                let fact = fact.unwrap_or(Fact::Document(Ok(None)));
+                Box::pin(std::future::ready((fetch, fact)))
+            }
+        }
     }
 }

@@ -20,7 +20,7 @@ pub(super) fn render(outcomes: &[Outcome<'_>], ttl: &str) -> String {
 }
 
 fn exception(one: &Outcome<'_>, ttl: &str) -> Value {
-    let resource = &one.judged.resource;
+    let resource = &one.judged.subject.resource;
     let said = |path: &[&str]| resource.str_at(path).unwrap_or_default();
     let (kind, name, namespace) =
         (said(&["kind"]), said(&["metadata", "name"]), said(&["metadata", "namespace"]));

@@ -5,8 +5,8 @@ use crate::cli::{
     kyverno::{
         github,
         input::{Loaded, Sorted},
-        sarif::{Finding, Level, Sarif},
-        table::{self, Colour, Row},
+        sarif::{Finding, Level},
+        table::Row,
     },
 };
 use sigward_document::{
@@ -18,6 +18,7 @@ use sigward_policy::{
     snapshot::FailureAction,
 };
 use std::{
+    collections::BTreeSet,
     fmt::Write as _,
     io::Write as _,
     path::{Path, PathBuf},
@@ -106,7 +107,9 @@ fn line(text: &str) {
     let _closed = writeln!(std::io::stdout(), "{text}");
 }
 
-pub(super) fn header(rules: usize, resources: usize, exceptions: usize) {
+pub(super) fn header(policies: &[Loaded], resources: usize, exceptions: usize) {
+    let compiled = policies.iter().filter_map(|one| one.compiled.as_ref().ok());
+    let rules: usize = compiled.map(|policy| policy.rule_names().len()).sum();
     let with =
         if exceptions > 0 { format!(" with {exceptions} exception(s)") } else { String::new() };
     line(&format!("\nApplying {rules} policy rule(s) to {resources} resource(s){with}..."));
@@ -152,12 +155,10 @@ pub(super) fn unusable(policies: &Sorted, quiet: bool) -> usize {
 pub(super) fn mutated(judged: &[Judged], policies: &[Loaded], only: bool) -> String {
     let mut text = String::new();
     if only {
-        for (at, one) in judged.iter().enumerate() {
-            if at > 0 {
-                text.push_str("---\n");
-            }
-            let object = one.responses.last().map_or(&one.resource, |last| &last.object);
+        for one in judged {
+            let object = one.responses.last().map_or(&one.subject.resource, |last| &last.object);
             text.push_str(&to_yaml_with(object, YamlStyle::Kubernetes));
+            text.push_str("---\n");
         }
         return text;
     }
@@ -167,7 +168,7 @@ pub(super) fn mutated(judged: &[Judged], policies: &[Loaded], only: bool) -> Str
         let _ = write!(
             text,
             "\npolicy {name} applied to {}:\n{}\n---\n\n\nMutation:\nMutation has been applied successfully.\n",
-            place(&one.resource),
+            place(&one.subject.resource),
             to_yaml_with(object, YamlStyle::Kubernetes)
         );
     }
@@ -177,7 +178,7 @@ pub(super) fn mutated(judged: &[Judged], policies: &[Loaded], only: bool) -> Str
 /// Each policy that changed a resource, with the resource after it.
 fn changes(judged: &[Judged]) -> impl Iterator<Item = (usize, &Judged, &Value)> {
     judged.iter().flat_map(|one| {
-        let mut before = &one.resource;
+        let mut before = &one.subject.resource;
         one.responses.iter().filter_map(move |response| {
             let changed = response.object != *before;
             before = &response.object;
@@ -187,10 +188,12 @@ fn changes(judged: &[Judged]) -> impl Iterator<Item = (usize, &Judged, &Value)> 
 }
 
 /// Writes mutated resources to `NAME-mutated.yaml` in a folder, or all into one file.
+///
+/// `written` are the files that this run has begun: what comes later is added to them.
 pub(super) fn write_mutated(
     judged: &[Judged],
-    policies: &[Loaded],
     output: &Path,
+    written: &mut BTreeSet<PathBuf>,
 ) -> Result<(), Failure> {
     let failed = |path: &Path, error: std::io::Error| {
         Failure::new(format!("cannot write {}: {error}", path.display()))
@@ -199,7 +202,6 @@ pub(super) fn write_mutated(
     if is_folder {
         std::fs::create_dir_all(output).map_err(|error| failed(output, error))?;
     }
-    let mut files: Vec<(PathBuf, String)> = Vec::new();
     for one in judged {
         let Some((_, _, object)) = changes(std::slice::from_ref(one)).last() else { continue };
         let name = object.str_at(&["metadata", "name"]).unwrap_or("resource");
@@ -208,14 +210,15 @@ pub(super) fn write_mutated(
         let path =
             if is_folder { output.join(format!("{name}-mutated.yaml")) } else { output.to_owned() };
         let text = format!("{}\n---\n", to_yaml_with(object, YamlStyle::Kubernetes));
-        match files.iter_mut().find(|(known, _)| *known == path) {
-            Some((_, all)) => all.push_str(&text),
-            None => files.push((path, text)),
-        }
-    }
-    let _ = policies;
-    for (path, text) in files {
-        std::fs::write(&path, text).map_err(|error| failed(&path, error))?;
+        let first = written.insert(path.clone());
+        std::fs::OpenOptions::new()
+            .create(true)
+            .write(true)
+            .truncate(first)
+            .append(!first)
+            .open(&path)
+            .and_then(|mut file| file.write_all(text.as_bytes()))
+            .map_err(|error| failed(&path, error))?;
     }
     Ok(())
 }
@@ -245,7 +248,7 @@ pub(super) fn violations(outcomes: &[Outcome<'_>], explain: bool) -> String {
             text,
             "policy {} -> resource {} {verb}:",
             first.rule.policy,
-            place(&first.judged.resource)
+            place(&first.judged.subject.resource)
         );
         for (number, one) in group.iter().enumerate() {
             let message =
@@ -286,13 +289,13 @@ fn outcome(status: &ImageStatus) -> String {
     }
 }
 
-/// The results in a frame.
-pub(super) fn table(outcomes: &[Outcome<'_>], detailed: bool, colour: Colour) -> String {
+/// Rows of a table that has so many already.
+pub(super) fn rows(outcomes: &[Outcome<'_>], before: usize) -> Vec<Row> {
     let row = |(at, one): (usize, &Outcome<'_>)| Row {
-        id: at + 1,
+        id: before + at + 1,
         policy: one.rule.policy.to_string(),
         rule: one.rule.rule.to_string(),
-        resource: place(&one.judged.resource),
+        resource: place(&one.judged.subject.resource),
         result: match one.status {
             Status::Pass => "Pass",
             Status::Fail => "Fail",
@@ -304,8 +307,7 @@ pub(super) fn table(outcomes: &[Outcome<'_>], detailed: bool, colour: Colour) ->
         message: one.rule.message.clone(),
         failed: matches!(one.status, Status::Fail | Status::Error),
     };
-    let rows: Vec<Row> = outcomes.iter().enumerate().map(row).collect();
-    table::render(&rows, detailed, colour)
+    outcomes.iter().enumerate().map(row).collect()
 }
 
 fn bad<'o, 'j>(outcomes: &'o [Outcome<'j>]) -> impl Iterator<Item = &'o Outcome<'j>> {
@@ -313,18 +315,14 @@ fn bad<'o, 'j>(outcomes: &'o [Outcome<'j>]) -> impl Iterator<Item = &'o Outcome<
 }
 
 /// All that is not as it should be, for code scanning.
-pub(super) fn sarif(outcomes: &[Outcome<'_>]) -> String {
-    let mut log = Sarif::default();
-    for one in bad(outcomes) {
-        log.push(Finding {
-            rule: format!("{}/{}", one.rule.policy, one.rule.rule),
-            level: if one.status == Status::Warn { Level::Warning } else { Level::Error },
-            message: format!("{}: {}", place(&one.judged.resource), one.rule.message),
-            file: one.judged.file.display().to_string(),
-            line: one.judged.line,
-        });
-    }
-    log.render()
+pub(super) fn findings(outcomes: &[Outcome<'_>]) -> impl Iterator<Item = Finding> {
+    bad(outcomes).map(|one| Finding {
+        rule: format!("{}/{}", one.rule.policy, one.rule.rule),
+        level: if one.status == Status::Warn { Level::Warning } else { Level::Error },
+        message: format!("{}: {}", place(&one.judged.subject.resource), one.rule.message),
+        file: one.judged.subject.file.display().to_string(),
+        line: one.judged.subject.line,
+    })
 }
 
 /// The same as annotations of GitHub's workflows.
@@ -333,8 +331,14 @@ pub(super) fn annotations(outcomes: &[Outcome<'_>]) -> String {
         .map(|one| {
             let kind = if one.status == Status::Warn { "warning" } else { "error" };
             let title = format!("{}/{}", one.rule.policy, one.rule.rule);
-            let message = format!("{}: {}", place(&one.judged.resource), one.rule.message);
-            github::annotation(kind, &one.judged.file, one.judged.line, &title, &message)
+            let message = format!("{}: {}", place(&one.judged.subject.resource), one.rule.message);
+            github::annotation(
+                kind,
+                &one.judged.subject.file,
+                one.judged.subject.line,
+                &title,
+                &message,
+            )
         })
         .collect()
 }

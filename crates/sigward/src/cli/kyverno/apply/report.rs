@@ -37,48 +37,51 @@ impl ReportGroup {
     }
 }
 
-/// One report of all cluster policies, and one for each namespace that has policies.
-pub(super) fn render(
-    outcomes: &[Outcome<'_>],
-    policies: &[Loaded],
-    group: ReportGroup,
-    json: bool,
-) -> String {
-    let mut by_namespace: BTreeMap<&str, (Counts, Vec<Value>)> = BTreeMap::new();
-    by_namespace.entry("").or_default();
-    for one in outcomes {
-        let namespace = one.rule.policy.namespace.as_str();
-        let (counts, results) = by_namespace.entry(namespace).or_default();
-        counts.add(one.status);
-        results.push(result(one, policies));
+/// The results of all resources so far, by the namespace of their policies.
+#[derive(Debug, Default)]
+pub(super) struct Reports {
+    by_namespace: BTreeMap<SmolStr, (Counts, Vec<Value>)>,
+}
+
+impl Reports {
+    /// Takes the outcomes of some resources.
+    pub(super) fn add(&mut self, outcomes: &[Outcome<'_>], policies: &[Loaded]) {
+        for one in outcomes {
+            let namespace = one.rule.policy.namespace.clone();
+            let (counts, results) = self.by_namespace.entry(namespace).or_default();
+            counts.add(one.status);
+            results.push(result(one, policies));
+        }
     }
-    let mut texts = Vec::new();
-    for (namespace, (counts, results)) in by_namespace {
-        if namespace.is_empty() && results.is_empty() && !texts.is_empty() {
-            continue;
+
+    /// One report of all cluster policies, and one for each namespace that has policies.
+    pub(super) fn render(mut self, group: ReportGroup, json: bool) -> String {
+        self.by_namespace.entry(SmolStr::default()).or_default();
+        let mut texts = Vec::new();
+        for (namespace, (counts, results)) in self.by_namespace {
+            let mut metadata = vec![("name".into(), Value::string("merged"))];
+            if !namespace.is_empty() {
+                metadata.push(("namespace".into(), Value::string(&namespace)));
+            }
+            let mut members: Vec<(SmolStr, Value)> = vec![
+                ("apiVersion".into(), Value::string(group.api_version())),
+                ("kind".into(), Value::string(group.kind(!namespace.is_empty()))),
+                ("metadata".into(), Value::map(metadata)),
+                ("results".into(), Value::list(results)),
+                ("summary".into(), summary(&counts)),
+            ];
+            if group == ReportGroup::OpenReports {
+                members.push(("source".into(), Value::string("")));
+            }
+            let report = Value::map(members);
+            texts.push(if json {
+                format!("{}\n", report.to_json())
+            } else {
+                format!("{}\n", to_yaml_with(&report, YamlStyle::Kubernetes))
+            });
         }
-        let mut metadata = vec![("name".into(), Value::string("merged"))];
-        if !namespace.is_empty() {
-            metadata.push(("namespace".into(), Value::string(namespace)));
-        }
-        let mut members: Vec<(SmolStr, Value)> = vec![
-            ("apiVersion".into(), Value::string(group.api_version())),
-            ("kind".into(), Value::string(group.kind(!namespace.is_empty()))),
-            ("metadata".into(), Value::map(metadata)),
-            ("results".into(), Value::list(results)),
-            ("summary".into(), summary(&counts)),
-        ];
-        if group == ReportGroup::OpenReports {
-            members.push(("source".into(), Value::string("")));
-        }
-        let report = Value::map(members);
-        texts.push(if json {
-            format!("{}\n", report.to_json())
-        } else {
-            format!("{}\n", to_yaml_with(&report, YamlStyle::Kubernetes))
-        });
+        texts.join("---\n")
     }
-    texts.join("---\n")
 }
 
 fn summary(counts: &Counts) -> Value {
@@ -120,7 +123,7 @@ fn result(one: &Outcome<'_>, policies: &[Loaded]) -> Value {
         ("message".into(), Value::string(&one.rule.message)),
         ("policy".into(), Value::string(&one.rule.policy.to_string())),
         ("properties".into(), Value::map(properties)),
-        ("resources".into(), Value::list([reference(&one.judged.resource)])),
+        ("resources".into(), Value::list([reference(&one.judged.subject.resource)])),
         ("result".into(), Value::string(one.status.as_str())),
         ("rule".into(), Value::string(&one.rule.rule)),
         ("scored".into(), Value::bool(annotation("policies.kyverno.io/scored") != Some("false"))),
