@@ -41,8 +41,9 @@ impl Warm {
                 let found = self.registry.manifest(local(&image.repository), &image.tag);
                 Fact::Digest(Ok(found.map(|m| Digest::parse(&m.digest).expect("digest"))))
             }
-            Fetch::Proof { image, requirement, .. } => {
-                let mut prover = Prover::new(image.clone(), Arc::clone(requirement), Timestamp(0));
+            Fetch::Proof { image, requirement, trust, .. } => {
+                let mut prover = Prover::new(image.clone(), Arc::clone(requirement), Timestamp(0))
+                    .with_trust(Arc::clone(trust));
                 let mut answers = Vec::new();
                 loop {
                     match prover.step(answers) {

@@ -4,6 +4,7 @@ use sigward_oci::{Access, Digest, DigestReference, TagReference};
 pub use sigward_sigstore::outcome::{Cause, CauseKind};
 use sigward_sigstore::{
     requirement::{PublicKey, Requirement},
+    trust::TrustStore,
     verified::Proof,
 };
 use smol_str::SmolStr;
@@ -72,6 +73,8 @@ pub enum Fetch {
         access: Access,
         /// `useCache`: whether an earlier proof may stand for a new one.
         use_cache: bool,
+        /// The trust material that the requirement names.
+        trust: Arc<TrustStore>,
     },
 }
 
@@ -233,6 +236,8 @@ pub struct ProofOf {
     pub access: Access,
     /// Whether an earlier proof may stand for a new one.
     pub use_cache: bool,
+    /// The trust material that the requirement names.
+    pub trust: Arc<TrustStore>,
 }
 
 impl Query for ProofOf {
@@ -243,6 +248,7 @@ impl Query for ProofOf {
             requirement: self.requirement,
             access: self.access,
             use_cache: self.use_cache,
+            trust: self.trust,
         }
     }
     fn read(fact: &Fact) -> Option<Answer<Self::Found>> {

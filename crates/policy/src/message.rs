@@ -21,8 +21,8 @@ pub(crate) const MUTATED_DIGEST: &str = "mutated image digest";
 /// What was verified is not what will be pulled, if the tag moves in between.
 pub(crate) const TAG_CAN_MOVE: &str = "the tag can move after admission: set `mutateDigest: true` \
     to pin what was verified, or `verifyDigest: true` to demand a digest";
-/// What a keyless attestor comes to.
-pub(crate) const KEYLESS_UNAVAILABLE: &str = "keyless verification is not available in this build";
+/// What an attestor comes to whose signatures cannot be judged.
+pub(crate) const TRUST_UNAVAILABLE: &str = "the process has no trust material to judge by";
 /// A mutate rule changed nothing.
 pub(crate) const NO_PATCHES: &str = "no patches applied";
 /// Preconditions did not hold.

@@ -8,6 +8,7 @@ use crate::{
 };
 use sigward_document::wildcard;
 use sigward_jmespath::Functions;
+use sigward_sigstore::trust::TrustedRoot;
 use smol_str::SmolStr;
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -208,6 +209,8 @@ pub struct Settings {
     pub max_context_size: u64,
     /// `allowInsecureRegistry`: plain HTTP registries for every policy.
     pub allow_insecure_registry: bool,
+    /// `--trusted-root`: what certificates, log entries and timestamps are judged by.
+    pub trust: Option<Arc<TrustedRoot>>,
 }
 
 impl Default for Settings {
@@ -227,6 +230,7 @@ impl Default for Settings {
             exclude_cluster_roles: Vec::new(),
             max_context_size: 2 * 1024 * 1024,
             allow_insecure_registry: false,
+            trust: None,
         }
     }
 }

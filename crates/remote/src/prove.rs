@@ -12,6 +12,7 @@ use sigward_sigstore::{
     outcome::{Cause, CauseKind, Outcome},
     prover::{Ask, Evidence, Limits, ProofStep, Prover},
     requirement::{Attestor, Requirement, Shows, Timestamp},
+    trust::TrustStore,
     verified::{Proof, Verified},
 };
 use smol_str::{SmolStr, ToSmolStr};
@@ -228,6 +229,15 @@ fn leaf_at<'a>(requirement: &'a Requirement, path: &[u16]) -> Option<&'a Attesto
 }
 
 impl Registry {
+    /// A client whose proofs are judged by this material. What a requirement names and it lacks is
+    /// undetermined.
+    #[must_use]
+    pub fn with_trust(&self, trust: Arc<TrustStore>) -> Self {
+        let mut with = self.clone();
+        with.trust = trust;
+        with
+    }
+
     /// Proves a requirement about an image. Equal work in flight is done once, and goes on when its
     /// callers leave; leaves that were proved are remembered.
     pub async fn prove(
@@ -301,6 +311,7 @@ impl Registry {
                 manifest_bytes: usize::try_from(options.caps.manifest).unwrap_or(usize::MAX),
             })
             .with_thoroughness(options.thoroughness)
+            .with_trust(Arc::clone(&self.trust))
     }
 
     async fn prove_alone(

@@ -28,19 +28,23 @@ pub use image::ImageData;
 pub use pull::Fetched;
 pub use push::Pushed;
 use sigward_oci::{Access, Digest, DigestReference, TagReference};
+use sigward_sigstore::trust::TrustStore;
 use smol_str::SmolStr;
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
-/// A client for all registries. Cheap to clone; clones share everything but their deadline.
+/// A client for all registries. Cheap to clone; clones share everything but their deadline and their
+/// trust material.
 #[derive(Clone, Debug)]
 pub struct Registry {
     pub(crate) inner: Arc<Inner>,
     deadline: Option<Instant>,
     /// The larger work that this clone's questions are part of.
     part_of: Option<Progress>,
+    /// What proofs are judged by.
+    pub(crate) trust: Arc<TrustStore>,
 }
 
 type Answers<K, V> = Flights<K, Result<V, FetchError>>;
@@ -102,7 +106,7 @@ impl Registry {
             fallback_writers: push::Writers::default(),
             proofs: Proofs::new(&options),
         };
-        Ok(Self { inner: Arc::new(inner), deadline: None, part_of: None })
+        Ok(Self { inner: Arc::new(inner), deadline: None, part_of: None, trust: Arc::default() })
     }
 
     /// The same client for a caller who waits until `deadline` only. Work that was started goes on

@@ -253,7 +253,9 @@ impl TrustedRoot {
 }
 
 /// The trusted roots at hand, each by its hash. What a requirement names and this lacks is undetermined.
-#[derive(Clone, Debug, Default)]
+///
+/// Two stores are equal when they hold the same roots, and a root's hash says what it holds.
+#[derive(Clone, Default)]
 pub struct TrustStore(BTreeMap<TrustId, Arc<TrustedRoot>>);
 
 impl TrustStore {
@@ -270,6 +272,32 @@ impl TrustStore {
     /// The one with this hash.
     pub fn get(&self, id: TrustId) -> Option<&Arc<TrustedRoot>> {
         self.0.get(&id)
+    }
+}
+
+impl std::fmt::Debug for TrustStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+impl PartialEq for TrustStore {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.keys().eq(other.0.keys())
+    }
+}
+
+impl Eq for TrustStore {}
+
+impl PartialOrd for TrustStore {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for TrustStore {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.keys().cmp(other.0.keys())
     }
 }
 

@@ -7,7 +7,8 @@ mod uninstall;
 
 use crate::exit_code;
 use clap::{Command, CommandFactory, FromArgMatches, Parser, Subcommand};
-use std::{ffi::OsString, io::Write as _, path::Path, process::ExitCode};
+use sigward_sigstore::trust::TrustedRoot;
+use std::{ffi::OsString, io::Write as _, path::Path, process::ExitCode, sync::Arc};
 
 /// Only trusted images run, and everyone can see why.
 #[derive(Debug, Parser)]
@@ -32,6 +33,21 @@ enum Commands {
     Kyverno(kyverno::Commands),
     #[command(flatten)]
     Cosign(cosign::Commands),
+}
+
+/// Reads the file of `--trusted-root`.
+pub(crate) fn trusted_root(
+    path: Option<&Path>,
+) -> Result<Option<Arc<TrustedRoot>>, cosign::Failure> {
+    let Some(path) = path else { return Ok(None) };
+    let failed =
+        |said: String| cosign::Failure::new(format!("--trusted-root: {}: {said}", path.display()));
+    let bytes = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
+    let root = TrustedRoot::parse(&bytes).map_err(|error| failed(error.to_string()))?;
+    for element in root.unsupported() {
+        tracing::warn!("--trusted-root: {}: left out: {element}", path.display());
+    }
+    Ok(Some(Arc::new(root)))
 }
 
 /// Runs the command line; every path out of here is an exit code.

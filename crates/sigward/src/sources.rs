@@ -32,8 +32,9 @@ pub(crate) struct Sources {
 impl Memory for Sources {
     fn peek(&self, fetch: &Fetch) -> Option<Fact> {
         match fetch {
-            Fetch::Proof { image, requirement, access, use_cache: true } => self
+            Fetch::Proof { image, requirement, access, use_cache: true, trust } => self
                 .registry
+                .with_trust(Arc::clone(trust))
                 .peek_proof(image, requirement, access, now())
                 .map(|proof| Fact::Proof(Ok(Arc::new(proof)))),
             Fetch::Proof { .. }
@@ -77,7 +78,9 @@ impl FactSource for Sources {
                     )
                 })
             }
-            Fetch::Proof { image, requirement, access, use_cache } => {
+            Fetch::Proof { image, requirement, access, use_cache, trust } => {
+                let registry = registry.with_trust(Arc::clone(trust));
+                let trust = Arc::clone(trust);
                 let (image, requirement, access) =
                     (image.clone(), Arc::clone(requirement), access.clone());
                 let use_cache = *use_cache;
@@ -85,7 +88,8 @@ impl FactSource for Sources {
                     let proof = if use_cache {
                         registry.prove(&image, &requirement, &access, now()).await
                     } else {
-                        registry.prove_once(Prover::new(image, requirement, now()), &access).await
+                        let prover = Prover::new(image, requirement, now()).with_trust(trust);
+                        registry.prove_once(prover, &access).await
                     };
                     Fact::Proof(Ok(Arc::new(proof)))
                 })

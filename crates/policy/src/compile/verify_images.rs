@@ -1,5 +1,6 @@
 //! `verifyImages` from the wire: at load where nothing is variable, else when the rule is evaluated.
 mod attestor;
+mod trust;
 
 use super::{
     Sink, cluster_policy,
@@ -13,7 +14,7 @@ use crate::{
     images::pattern,
     rules::verify_images::{
         VerifyImages,
-        entry::{Attestation, Deny, Entry},
+        entry::{self, Attestation, Deny, Entry},
     },
     snapshot::{FailureAction, Settings},
     stop::{RuleError, Stop},
@@ -327,7 +328,7 @@ fn entry(
     for attestation in &mut attestations {
         if attestation.attestors.is_empty() {
             // Upstream then takes any identity of the public certificate authority.
-            attestation.attestors.push(attestor::anybody());
+            attestation.attestors.push(attestor::anybody(ground, sink));
         }
     }
     if attestors.is_empty() && attestations.is_empty() && wire.effective_required() {
@@ -341,7 +342,9 @@ fn entry(
     if skip.iter().any(|pattern| pattern.len() > pattern::MAX_PATTERN) {
         sink.error(&format!("{path}.skipImageReferences"), "must be no more than 1024 characters");
     }
+    let trust = Arc::new(entry::trust_of(&attestors, &attestations));
     Entry {
+        trust,
         patterns: wire.all_image_references().map(SmolStr::new).collect(),
         skip,
         bundles_only,

@@ -54,10 +54,6 @@ fn what_this_build_does_not_do_is_refused_by_name() {
         r#"{"imageReferences":["x"],"attestors":[{"entries":[{"keys":{"kms":"awskms:///k"}}]}]}"#,
         "a key management service is not supported in this build",
     );
-    refused(
-        r#"{"imageReferences":["x"],"attestors":[{"entries":[{"certificates":{"cert":"a","certChain":"b"}}]}]}"#,
-        "a certificate chain is not supported in this build",
-    );
 }
 
 #[test]

@@ -291,9 +291,10 @@ impl Table {
                 let found = self.registry.manifest(local(&image.repository), &image.tag);
                 Fact::Digest(Ok(found.map(|m| Digest::parse(&m.digest).unwrap())))
             }
-            Fetch::Proof { image, requirement, .. } => {
+            Fetch::Proof { image, requirement, trust, .. } => {
                 let mut prover =
-                    Prover::new(image.clone(), Arc::clone(requirement), Timestamp(NOW));
+                    Prover::new(image.clone(), Arc::clone(requirement), Timestamp(NOW))
+                        .with_trust(Arc::clone(trust));
                 let mut answers = Vec::new();
                 loop {
                     match prover.step(answers) {

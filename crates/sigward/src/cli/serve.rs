@@ -1,5 +1,5 @@
 //! `serve`: the admission webhook, in front of a cluster or from files.
-use super::cosign::Failure;
+use super::{cosign::Failure, trusted_root};
 use crate::{
     in_cluster::InCluster,
     observe::{RegistryMetrics, RuleMetrics},
@@ -72,6 +72,9 @@ pub(crate) struct Serve {
     /// signatures made with keys need no transparency log entry: for private infrastructure
     #[arg(long)]
     insecure_ignore_tlog_for_keys: bool,
+    /// what certificates, log entries and timestamps are judged by (`trusted_root.json`)
+    #[arg(long, value_name = "FILE")]
+    trusted_root: Option<PathBuf>,
     /// allow registries that speak plain HTTP
     #[arg(long = "allowInsecureRegistry", num_args = 0..=1, default_missing_value = "true", default_value = "false", require_equals = true, action = clap::ArgAction::Set)]
     allow_insecure_registry: bool,
@@ -168,7 +171,7 @@ impl Serve {
 
     async fn serve(&self) -> Result<(), Failure> {
         let mut metrics = Metrics::default();
-        let settings = Arc::new(self.settings());
+        let settings = Arc::new(self.settings()?);
         let mut terminate = signal(SignalKind::terminate())?;
         let mut reload = signal(SignalKind::hangup())?;
         let source = if self.policies.is_empty() {
@@ -298,16 +301,17 @@ impl Serve {
     }
 
     /// Flags over defaults, in one value.
-    fn settings(&self) -> Settings {
-        Settings {
+    fn settings(&self) -> Result<Settings, Failure> {
+        Ok(Settings {
             insecure_ignore_tlog_for_keys: self.insecure_ignore_tlog_for_keys,
             allow_insecure_registry: self.allow_insecure_registry,
             exceptions_enabled: self.enable_policy_exception,
             exception_namespace: self.exception_namespace.as_str().into(),
             force_failure_policy_ignore: self.force_failure_policy_ignore,
             own_namespace: from_environment("KYVERNO_NAMESPACE", "kyverno").into(),
+            trust: trusted_root(self.trusted_root.as_deref())?,
             ..Settings::default()
-        }
+        })
     }
 
     fn registry_options(&self, settings: &Settings) -> Result<RegistryOptions, Failure> {

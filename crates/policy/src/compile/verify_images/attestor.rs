@@ -1,11 +1,14 @@
 //! Attestors from the wire: keys are read once, here, and what stands elsewhere is named.
-use super::EntryGround;
+use super::{
+    EntryGround,
+    trust::{Says, Signer, identities, proofs},
+};
 use crate::{
     compile::Sink,
-    rules::verify_images::entry::{Attestor, Set, Who},
+    rules::verify_images::entry::{Attestor, Proofs, Set, Trust, Who},
 };
 use sigward_api::kyverno::v1::{
-    self, AttestorSet, CertificateAttestor, KeylessAttestor, Rekor, StaticKeyAttestor,
+    self, AttestorSet, CertificateAttestor, CtLog, KeylessAttestor, Rekor, StaticKeyAttestor,
 };
 use sigward_sigstore::{
     keys::Certificate,
@@ -28,9 +31,15 @@ pub(super) struct Sets<'s> {
     pub(super) bundles_only: bool,
 }
 
-/// What upstream asks of an attestation without attestors: any identity at all. Not available in this build.
-pub(super) fn anybody() -> Set {
-    let attestor = Attestor { who: Who::Keyless, annotations: Vec::new(), store: None };
+/// What upstream asks of an attestation without attestors: any identity of the process's authorities.
+pub(super) fn anybody(ground: &EntryGround<'_>, sink: &mut Sink) -> Set {
+    let says = Says { signer: Signer::Certificate, rekor: None, ctlog: None };
+    let attestor = Attestor {
+        who: Who::Keyless(Vec::new()),
+        annotations: Vec::new(),
+        store: None,
+        proofs: proofs(says, ground, ground.path, sink),
+    };
     Set { count: 1, entries: vec![attestor] }
 }
 
@@ -46,11 +55,21 @@ impl Sets<'_> {
     /// The deprecated `key`, or `issuer`, as a set of one.
     pub(super) fn legacy(&self, sink: &mut Sink) -> Option<Set> {
         let path = self.ground.path;
-        let who = if !self.wire.key.trim().is_empty() {
-            self.demand_no_log(None, &format!("{path}.key"), sink);
-            self.keys(&self.wire.key, &format!("{path}.key"), sink)
-        } else if !self.wire.issuer.is_empty() {
-            vec![Who::Keyless]
+        let (who, proofs) = if !self.wire.key.trim().is_empty() {
+            let path = format!("{path}.key");
+            (self.keys(&self.wire.key, &path, sink), self.key_proofs(None, None, &path, sink))
+        } else if !self.wire.issuer.is_empty()
+            || !self.wire.subject.is_empty()
+            || !self.wire.roots.is_empty()
+        {
+            let keyless = KeylessAttestor {
+                issuer: self.wire.issuer.clone(),
+                subject: self.wire.subject.clone(),
+                roots: self.wire.roots.clone(),
+                additional_extensions: self.wire.additional_extensions.clone(),
+                ..KeylessAttestor::default()
+            };
+            self.keyless(&keyless, path, sink)
         } else {
             return None;
         };
@@ -60,6 +79,7 @@ impl Sets<'_> {
                 who,
                 annotations: pairs(&self.wire.annotations),
                 store: self.store(""),
+                proofs: proofs.clone(),
             })
             .collect();
         Some(Set { count: entries.len().max(1), entries })
@@ -121,18 +141,19 @@ impl Sets<'_> {
                 "type SigstoreBundle does not use a repository",
             );
         }
-        let who = if let Some(keys) = &wire.keys {
+        let (who, proofs) = if let Some(keys) = &wire.keys {
             self.static_key(keys, &format!("{path}.keys"), sink)
         } else if let Some(certificates) = &wire.certificates {
             self.certificate(certificates, &format!("{path}.certificates"), sink)
         } else if let Some(keyless) = &wire.keyless {
-            keyless_lint(keyless, &format!("{path}.keyless"), sink);
-            vec![Who::Keyless]
+            let path = format!("{path}.keyless");
+            keyless_lint(keyless, &path, sink);
+            self.keyless(keyless, &path, sink)
         } else if let Some(nested) = &wire.attestor {
             let nested = self.set(nested, &format!("{path}.attestor"), depth + 1, sink);
-            nested.map(|set| Who::Nested(Box::new(set))).into_iter().collect()
+            (nested.map(|set| Who::Nested(Box::new(set))).into_iter().collect(), Proofs::nothing())
         } else {
-            Vec::new()
+            return;
         };
         // An attestor's own annotations replace those of the entry.
         let annotations =
@@ -142,6 +163,7 @@ impl Sets<'_> {
                 who,
                 annotations: pairs(annotations),
                 store: self.store(&wire.repository),
+                proofs: proofs.clone(),
             });
         }
     }
@@ -153,19 +175,68 @@ impl Sets<'_> {
         [own, &self.wire.repository].into_iter().find(|r| !r.is_empty()).map(SmolStr::new)
     }
 
-    fn static_key(&self, wire: &StaticKeyAttestor, path: &str, sink: &mut Sink) -> Vec<Who> {
+    /// Who an identity means, and what it must prove.
+    fn keyless(&self, wire: &KeylessAttestor, path: &str, sink: &mut Sink) -> (Vec<Who>, Proofs) {
+        let roots = wire.roots.trim();
+        let says = Says {
+            signer: if roots.is_empty() {
+                Signer::Certificate
+            } else {
+                Signer::CertificateOf(roots)
+            },
+            rekor: wire.rekor.as_ref(),
+            ctlog: wire.ctlog.as_ref(),
+        };
+        let proofs = proofs(says, self.ground, path, sink);
+        if let Trust::Missing(what) = &proofs.trust {
+            sink.warn(
+                path,
+                format!("every image is refused until the process has {what}: start it with `--trusted-root FILE`"),
+            );
+        }
+        (vec![Who::Keyless(identities(wire, self.bundles_only, path, sink))], proofs)
+    }
+
+    /// A log entry is expected unless the policy or the process says otherwise.
+    fn key_proofs(
+        &self,
+        rekor: Option<&Rekor>,
+        ctlog: Option<&CtLog>,
+        path: &str,
+        sink: &mut Sink,
+    ) -> Proofs {
+        let proofs = proofs(Says { signer: Signer::Key, rekor, ctlog }, self.ground, path, sink);
+        if matches!(proofs.trust, Trust::Missing(_)) {
+            sink.error_with(
+                path,
+                "a transparency log entry is demanded, and no log's key is at hand to check one",
+                "start the process with `--trusted-root FILE`, set `rekor.pubkey` or `rekor.ignoreTlog: true` in the \
+                 attestor, or start the process with `--insecure-ignore-tlog-for-keys` where no signature made with a \
+                 key is logged",
+            );
+        }
+        proofs
+    }
+
+    fn static_key(
+        &self,
+        wire: &StaticKeyAttestor,
+        path: &str,
+        sink: &mut Sink,
+    ) -> (Vec<Who>, Proofs) {
         let sources = usize::from(!wire.public_keys.trim().is_empty())
             + usize::from(!wire.kms.is_empty())
             + usize::from(wire.secret.is_some());
         if sources != 1 {
             sink.error(path, "exactly one of publicKeys, kms and secret is required");
-            return Vec::new();
+            return (Vec::new(), Proofs::nothing());
         }
         algorithm(&wire.signature_algorithm, &format!("{path}.signatureAlgorithm"), sink);
-        self.demand_no_log(wire.rekor.as_ref(), path, sink);
-        if wire.ctlog.as_ref().is_some_and(|c| !c.tsa_cert_chain.is_empty()) {
-            sink.unsupported(&format!("{path}.ctlog.tsaCertChain"), "a timestamp authority");
-        }
+        let proofs = self.key_proofs(wire.rekor.as_ref(), wire.ctlog.as_ref(), path, sink);
+        (self.static_keys(wire, path, sink), proofs)
+    }
+
+    fn static_keys(&self, wire: &StaticKeyAttestor, path: &str, sink: &mut Sink) -> Vec<Who> {
         if !wire.kms.is_empty() {
             sink.unsupported(&format!("{path}.kms"), "a key management service");
             return Vec::new();
@@ -180,26 +251,6 @@ impl Sets<'_> {
             return self.reference(&reference, &path, sink);
         }
         self.keys(&wire.public_keys, &format!("{path}.publicKeys"), sink)
-    }
-
-    /// A log entry is expected unless the policy or the process says otherwise; checking one is not in this build.
-    fn demand_no_log(&self, rekor: Option<&Rekor>, path: &str, sink: &mut Sink) {
-        let ignored = rekor.is_some_and(|rekor| rekor.ignore_tlog == Some(true));
-        if ignored || self.ground.settings.insecure_ignore_tlog_for_keys {
-            if rekor.is_some_and(|r| !r.url.is_empty() || !r.pubkey.is_empty()) {
-                sink.warn(
-                    &format!("{path}.rekor"),
-                    "url and pubkey have no effect: no log is asked",
-                );
-            }
-            return;
-        }
-        sink.error_with(
-            path,
-            "a transparency log entry is demanded, and checking one is not supported in this build",
-            "set `rekor.ignoreTlog: true` in the attestor, or start the process with \
-             `--insecure-ignore-tlog-for-keys` where no signature made with a key is logged",
-        );
     }
 
     /// `publicKeys` and `key`: keys in PEM, or where one is found.
@@ -246,18 +297,43 @@ impl Sets<'_> {
         vec![Who::Reference(SmolStr::new(format!("k8s://{namespace}/{name}")))]
     }
 
-    fn certificate(&self, wire: &CertificateAttestor, path: &str, sink: &mut Sink) -> Vec<Who> {
-        if wire.cert.trim().is_empty() && wire.cert_chain.trim().is_empty() {
+    fn certificate(
+        &self,
+        wire: &CertificateAttestor,
+        path: &str,
+        sink: &mut Sink,
+    ) -> (Vec<Who>, Proofs) {
+        let (cert, chain) = (wire.cert.trim(), wire.cert_chain.trim());
+        if cert.is_empty() && chain.is_empty() {
             sink.error(path, "cert or certChain is required");
-            return Vec::new();
+            return (Vec::new(), Proofs::nothing());
         }
-        if !wire.cert_chain.trim().is_empty() {
-            sink.unsupported(&format!("{path}.certChain"), "a certificate chain");
-            return Vec::new();
+        if cert.is_empty() {
+            // Whoever holds a certificate of this chain.
+            let says = Says {
+                signer: Signer::CertificateOf(chain),
+                rekor: wire.rekor.as_ref(),
+                ctlog: wire.ctlog.as_ref(),
+            };
+            let proofs = proofs(says, self.ground, path, sink);
+            if let Trust::Missing(what) = &proofs.trust {
+                let said = format!(
+                    "every image is refused until the process has {what}: start it with `--trusted-root FILE`, or set `ctlog.ignoreSCT` and `rekor.ignoreTlog`"
+                );
+                sink.warn(path, said);
+            }
+            return (vec![Who::Chain], proofs);
         }
-        self.demand_no_log(wire.rekor.as_ref(), path, sink);
+        let proofs = self.key_proofs(wire.rekor.as_ref(), wire.ctlog.as_ref(), path, sink);
         let path = format!("{path}.cert");
-        match Certificate::parse_pem(&wire.cert) {
+        if !chain.is_empty() {
+            let who = match Certificate::parse_pem_with_chain(cert, chain) {
+                Ok(certificate) => vec![Who::Certificate(certificate.key().clone())],
+                Err(error) => broken(&explained(&error), &path, sink),
+            };
+            return (who, proofs);
+        }
+        let who = match Certificate::parse_pem(cert) {
             Ok(certificate) => {
                 sink.warn(
                     &path,
@@ -270,7 +346,16 @@ impl Sets<'_> {
                 vec![Who::Certificate(certificate.key().clone())]
             }
             Err(error) => broken(&error.to_string(), &path, sink),
-        }
+        };
+        (who, proofs)
+    }
+}
+
+/// An error with its cause.
+fn explained(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
     }
 }
 
@@ -294,10 +379,6 @@ fn keyless_lint(wire: &KeylessAttestor, path: &str, sink: &mut Sink) {
     if wire.rekor.is_none() && wire.roots.is_empty() {
         sink.error(path, "either Rekor URL or roots are required");
     }
-    sink.warn(
-        path,
-        "keyless verification is not available in this build: every image is refused until it is",
-    );
     let issuer = !wire.issuer.is_empty() || !wire.issuer_regexp.is_empty();
     let subject = !wire.subject.is_empty() || !wire.subject_regexp.is_empty();
     if !issuer || !subject {

@@ -1,8 +1,13 @@
 //! One entry of `verifyImages`, checked: what is demanded of which images.
 use crate::{conditions::Conditions, pin::PinOnly, variables::Template};
 use sigward_oci::Access;
-use sigward_sigstore::requirement::PublicKey;
+use sigward_sigstore::{
+    certificate::Identity,
+    requirement::{PublicKey, SctRule},
+    trust::{TrustStore, TrustedRoot},
+};
 use smol_str::SmolStr;
+use std::sync::Arc;
 
 /// One entry.
 #[derive(Clone, Debug)]
@@ -29,6 +34,8 @@ pub(crate) struct Entry {
     pub(crate) access: Access,
     /// `validate.deny`.
     pub(crate) deny: Option<Deny>,
+    /// All the trust material that its attestors name.
+    pub(crate) trust: Arc<TrustStore>,
 }
 
 /// Several attestors, of which `count` must have signed.
@@ -49,6 +56,66 @@ pub(crate) struct Attestor {
     pub(crate) annotations: Vec<(SmolStr, SmolStr)>,
     /// The repository of its signatures, when not the image's.
     pub(crate) store: Option<SmolStr>,
+    /// What must be proved besides the signature.
+    pub(crate) proofs: Proofs,
+}
+
+/// What must be proved besides a signature, and by what it is judged.
+#[derive(Clone, Debug)]
+pub(crate) struct Proofs {
+    /// Whether a transparency log must hold it.
+    pub(crate) log: Log,
+    /// Whether a certificate log must know the signer's certificate.
+    pub(crate) sct: SctRule,
+    /// The material.
+    pub(crate) trust: Trust,
+}
+
+impl Proofs {
+    /// Nothing.
+    pub(crate) fn nothing() -> Self {
+        Self { log: Log::InsecureIgnored, sct: SctRule::InsecureIgnored, trust: Trust::NotNeeded }
+    }
+}
+
+/// Whether a transparency log must hold a signature.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Log {
+    /// It must; the log to search when the signature brings no entry.
+    Demanded { online: Option<SmolStr> },
+    /// No log is looked at.
+    InsecureIgnored,
+}
+
+/// By what proofs are judged.
+#[derive(Clone, Debug)]
+pub(crate) enum Trust {
+    /// There is nothing to judge.
+    NotNeeded,
+    /// This.
+    Root(Arc<TrustedRoot>),
+    /// The process lacks this, and so cannot tell.
+    Missing(&'static str),
+}
+
+/// All the trust material that some attestors name.
+pub(crate) fn trust_of(attestors: &[Set], attestations: &[Attestation]) -> TrustStore {
+    fn add(set: &Set, store: &mut TrustStore) {
+        for attestor in &set.entries {
+            if let Trust::Root(root) = &attestor.proofs.trust {
+                store.insert(Arc::clone(root));
+            }
+            if let Who::Nested(set) = &attestor.who {
+                add(set, store);
+            }
+        }
+    }
+    let mut store = TrustStore::new();
+    let of_attestations = attestations.iter().flat_map(|attestation| &attestation.attestors);
+    for set in attestors.iter().chain(of_attestations) {
+        add(set, &mut store);
+    }
+    store
 }
 
 /// Who signs.
@@ -62,8 +129,10 @@ pub(crate) enum Who {
     Reference(SmolStr),
     /// What stands in the policy cannot be read as a key: nobody satisfies it.
     Broken(SmolStr),
-    /// An identity with a short-lived certificate: not available in this build.
-    Keyless,
+    /// The holder of a certificate that names one of these; anybody's when there is none.
+    Keyless(Vec<Identity>),
+    /// The holder of any certificate of the chain in the policy.
+    Chain,
     /// A set of its own.
     Nested(Box<Set>),
 }
@@ -73,8 +142,8 @@ impl Who {
     pub(crate) fn word(&self) -> &'static str {
         match self {
             Self::Key(_) | Self::Reference(_) | Self::Broken(_) => "keys",
-            Self::Certificate(_) => "certificates",
-            Self::Keyless => "keyless",
+            Self::Certificate(_) | Self::Chain => "certificates",
+            Self::Keyless(_) => "keyless",
             Self::Nested(_) => "attestor",
         }
     }

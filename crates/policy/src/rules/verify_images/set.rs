@@ -3,7 +3,7 @@
 //! Where a key cannot be had, or conditions belong to each attestor, the counting is done here, in three values.
 use super::{
     One,
-    entry::{Attestor, Set, Who},
+    entry::{Attestor, Log, Set, Trust, Who},
     report::Failure,
 };
 use crate::{
@@ -14,8 +14,10 @@ use crate::{
 };
 use sigward_oci::DigestReference;
 use sigward_sigstore::{
+    certificate::Identity,
     outcome::{Next, Outcome, Verdict, at_least},
-    requirement::{self, LogRule, Requirement, Shows},
+    requirement::{self, LogRule, Requirement, Shows, TimeRule},
+    trust::TrustedRoot,
     verified::{Proof, Verified},
 };
 use smol_str::SmolStr;
@@ -131,6 +133,7 @@ impl One<'_> {
             requirement: Arc::new(requirement),
             access: self.access.clone(),
             use_cache: self.entry.use_cache,
+            trust: Arc::clone(&self.entry.trust),
         })?)
     }
 
@@ -159,27 +162,29 @@ impl One<'_> {
         shows: &Shows,
         context: &mut Context<'_>,
     ) -> Result<Node, Stop> {
-        let key = match &attestor.who {
+        let who = match &attestor.who {
             Who::Nested(set) => return self.look_up(set, &path, shows, context),
-            Who::Key(key) | Who::Certificate(key) => Ok(key.clone()),
+            Who::Key(key) | Who::Certificate(key) => Ok(requirement::Who::Key(key.clone())),
             Who::Broken(reason) => {
                 Err(Failure::refuted(format!("failed to load public key from PEM: {reason}")))
             }
-            Who::Keyless => Err(Failure::unknown(Cause {
-                kind: CauseKind::TrustUnavailable,
-                place: SmolStr::new_static(message::KEYLESS_UNAVAILABLE),
-                said: None,
-            })),
+            Who::Keyless(identities) => {
+                certified(attestor, identities.clone()).map_err(Failure::unknown)
+            }
+            Who::Chain => certified(attestor, Vec::new()).map_err(Failure::unknown),
             Who::Reference(reference) => {
                 match context.facts.ask(KeyByReference(reference.clone()))? {
-                    Ok(Some(key)) => Ok(key),
+                    Ok(Some(key)) => Ok(requirement::Who::Key(key)),
                     Ok(None) => Err(Failure::unknown(message::key_absent(reference))),
                     Err(cause) => Err(Failure::unknown(cause)),
                 }
             }
         };
-        let attestor = match key {
-            Ok(key) => Ok(Box::new(self.attestor(key, attestor, shows))),
+        let attestor = match who {
+            Ok(who) => self
+                .attestor(who, attestor, shows)
+                .map(Box::new)
+                .map_err(|cause| Failure::unknown(cause).at(&path)),
             Err(failure) => Err(failure.at(&path)),
         };
         Ok(Node::Leaf { path, attestor })
@@ -187,14 +192,30 @@ impl One<'_> {
 
     fn attestor(
         &self,
-        key: requirement::PublicKey,
+        who: requirement::Who,
         attestor: &Attestor,
         shows: &Shows,
-    ) -> requirement::Attestor {
-        requirement::Attestor {
-            who: requirement::Who::Key(key),
-            log: LogRule::InsecureIgnored,
-            time: requirement::TimeRule::default(),
+    ) -> Result<requirement::Attestor, Cause> {
+        let trust = root(attestor)?;
+        let log = match (&attestor.proofs.log, trust) {
+            (Log::InsecureIgnored, _) => LogRule::InsecureIgnored,
+            (Log::Demanded { online }, Some(root)) => {
+                LogRule::EntryDemanded { trust: root.id(), online: online.clone() }
+            }
+            (Log::Demanded { .. }, None) => return Err(trust_missing("a transparency log's key")),
+        };
+        let timestamps = trust
+            .filter(|root| !root.parts().timestamp_authorities.is_empty())
+            .map(TrustedRoot::id);
+        // Without a log nothing may prove the time: then a certificate has to be valid now.
+        let time = match log {
+            LogRule::EntryDemanded { .. } => TimeRule::Observed { timestamps },
+            LogRule::InsecureIgnored => TimeRule::InsecureNow { timestamps },
+        };
+        Ok(requirement::Attestor {
+            who,
+            log,
+            time,
             shows: shows.clone(),
             store: attestor.store.clone(),
             annotations: attestor.annotations.clone(),
@@ -206,8 +227,34 @@ impl One<'_> {
             },
             tag_prefix: SmolStr::default(),
             claims: requirement::ClaimRule::Checked,
-        }
+        })
     }
+}
+
+/// The material that an attestor is judged by.
+fn root(attestor: &Attestor) -> Result<Option<&TrustedRoot>, Cause> {
+    match &attestor.proofs.trust {
+        Trust::NotNeeded => Ok(None),
+        Trust::Root(root) => Ok(Some(root)),
+        Trust::Missing(what) => Err(trust_missing(what)),
+    }
+}
+
+fn trust_missing(what: &'static str) -> Cause {
+    Cause {
+        kind: CauseKind::TrustUnavailable,
+        place: SmolStr::new_static(message::TRUST_UNAVAILABLE),
+        said: Some(SmolStr::new_static(what)),
+    }
+}
+
+/// The holder of a certificate that names one of these.
+fn certified(attestor: &Attestor, identities: Vec<Identity>) -> Result<requirement::Who, Cause> {
+    let Some(root) = root(attestor)? else {
+        return Err(trust_missing("a certificate authority"));
+    };
+    let sct = attestor.proofs.sct;
+    Ok(requirement::Who::Keyless(requirement::Keyless { trust: root.id(), identities, sct }))
 }
 
 /// Asks one attestor: its path, what is asked, and with what.

@@ -13,7 +13,12 @@ use super::{
     values::{UserInfo, Values},
     world::World,
 };
-use crate::{cli::cosign::Failure, exit_code, shelf::Documents, sources::Sources};
+use crate::{
+    cli::{cosign::Failure, trusted_root},
+    exit_code,
+    shelf::Documents,
+    sources::Sources,
+};
 use clap::{Args, ValueEnum};
 use print::Counts;
 use report::ReportGroup;
@@ -158,6 +163,9 @@ pub(crate) struct Apply {
     /// signatures made with keys need no transparency log entry: for private infrastructure
     #[arg(long)]
     insecure_ignore_tlog_for_keys: bool,
+    /// what certificates, log entries and timestamps are judged by (`trusted_root.json`)
+    #[arg(long, value_name = "FILE")]
+    trusted_root: Option<PathBuf>,
     /// allow registries that speak plain HTTP
     #[arg(long = "allowInsecureRegistry", alias = "allow-insecure-registry")]
     allow_insecure_registry: bool,
@@ -228,6 +236,7 @@ impl Apply {
             allow_insecure_registry: self.allow_insecure_registry,
             exceptions_enabled: true,
             exception_namespace: "*".into(),
+            trust: trusted_root(self.trusted_root.as_deref())?,
             ..Settings::default()
         });
         let mut counts = Counts::default();

@@ -67,6 +67,9 @@ pub(crate) struct Test {
     /// signatures made with keys need no transparency log entry: for private infrastructure
     #[arg(long)]
     insecure_ignore_tlog_for_keys: bool,
+    /// what certificates, log entries and timestamps are judged by (`trusted_root.json`)
+    #[arg(long, value_name = "FILE")]
+    trusted_root: Option<PathBuf>,
     /// allow registries that speak plain HTTP
     #[arg(long = "allowInsecureRegistry", alias = "allow-insecure-registry")]
     allow_insecure_registry: bool,

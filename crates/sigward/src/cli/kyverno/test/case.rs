@@ -18,6 +18,7 @@ use crate::{
             values::{UserInfo, Values},
             world::{MockCall, World},
         },
+        trusted_root,
     },
     sources::Sources,
 };
@@ -48,6 +49,7 @@ impl<'t> Context<'t> {
             allow_insecure_registry: flags.allow_insecure_registry,
             exceptions_enabled: true,
             exception_namespace: "*".into(),
+            trust: trusted_root(flags.trusted_root.as_deref())?,
             ..Settings::default()
         };
         Ok(Self {
