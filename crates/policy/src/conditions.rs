@@ -43,7 +43,8 @@ pub(crate) struct Condition {
 pub(crate) struct Held {
     /// The result.
     pub(crate) holds: bool,
-    /// Messages of the conditions that agree with the result, joined with `; `.
+    /// Messages of the conditions that agree with the result, joined, with their variables as they are written:
+    /// what is not told need not be resolved.
     pub(crate) message: String,
     /// The comparison that decided a negative result, for a person: `8 LessThanOrEquals 0`.
     pub(crate) decided_by: Option<String>,
@@ -67,8 +68,25 @@ impl Conditions {
                 messages.push(held.message);
             }
         }
-        Ok(Held { holds: true, message: messages.join("; "), decided_by: None })
+        // COMPAT: Kyverno 1.19: a list joins without a space; test: messages_are_joined_as_upstream_joins_them
+        Ok(Held { holds: true, message: messages.join(";"), decided_by: None })
     }
+}
+
+impl Held {
+    /// The message with its variables resolved; where one has no value, as it is written.
+    pub(crate) fn told(&self, resolver: &mut dyn Resolver) -> Result<String, Stop> {
+        match resolved(&self.message, resolver) {
+            Ok(value) => Ok(value.as_str().map_or_else(|| value.to_json(), ToOwned::to_owned)),
+            Err(Stop::Suspended) => Err(Stop::Suspended),
+            Err(Stop::Error(_)) => Ok(self.message.clone()),
+        }
+    }
+}
+
+/// A text that is put together while a rule runs, with its variables resolved.
+pub(crate) fn resolved(text: &str, resolver: &mut dyn Resolver) -> Result<Value, Stop> {
+    Template::new(Value::string(text), &[]).0.substitute(resolver)
 }
 
 impl AnyAll {
@@ -126,10 +144,7 @@ impl Condition {
             .substitute(resolver)
             .map_err(|stop| stop.of("failed to substitute variables in condition value"))?;
         let holds = operator.holds(&key, &value);
-        let message = match self.message.substitute(resolver)?.as_str() {
-            Some(text) => text.to_owned(),
-            None => String::new(),
-        };
+        let message = self.message.document().as_str().unwrap_or_default().to_owned();
         let decided_by = (!holds).then(|| {
             format!("{} = {}, wanted: {operator} {}", self.written(), short(&key), short(&value))
         });

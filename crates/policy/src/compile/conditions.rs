@@ -28,8 +28,11 @@ pub(crate) fn compile(
             if items.is_empty() {
                 return Conditions::default();
             }
-            let all = list(items, path, scope, sink);
-            Conditions { blocks: vec![AnyAll { any: None, all: Some(all) }] }
+            let blocks = list(items, path, scope, sink)
+                .into_iter()
+                .map(|condition| AnyAll { any: None, all: Some(vec![condition]) })
+                .collect();
+            Conditions { blocks }
         }
         View::Bool(_) | View::Int(_) | View::Float(_) | View::String(_) => {
             sink.error(path, "expected a list of conditions, or `any` and `all`");

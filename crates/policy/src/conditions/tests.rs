@@ -28,14 +28,18 @@ fn compiled(conditions: &str) -> Conditions {
     compiled
 }
 
+fn names() -> Names {
+    Names(Value::map([("a".into(), Value::string("x")), ("n".into(), Value::int(3))]))
+}
+
 fn evaluate(conditions: &str) -> Result<Held, Stop> {
-    let names = Value::map([("a".into(), Value::string("x")), ("n".into(), Value::int(3))]);
-    compiled(conditions).evaluate(&mut Names(names))
+    compiled(conditions).evaluate(&mut names())
 }
 
 fn check(conditions: &str, holds: bool, message: &str) {
     let held = evaluate(conditions).unwrap();
-    assert_eq!((held.holds, held.message.as_str()), (holds, message), "{conditions}");
+    let told = held.told(&mut names()).unwrap();
+    assert_eq!((held.holds, told.as_str()), (holds, message), "{conditions}");
 }
 
 const YES: &str = r#"{"key":"{{ a }}","operator":"equals","value":"x","message":"a is {{ a }}"}"#;
@@ -61,6 +65,7 @@ fn an_empty_any_is_false_and_an_absent_one_is_true() {
 fn the_old_list_is_all_and_a_list_of_blocks_needs_every_block() {
     check(&format!("[{YES},{NO}]"), false, "n is not 4");
     check(&format!("[{YES}]"), true, "a is x");
+    check(&format!("[{YES},{YES}]"), true, "a is x;a is x");
     check(&format!(r#"[{{"all":[{YES}]}},{{"any":[{NO}]}}]"#), false, "n is not 4");
 }
 

@@ -6,7 +6,11 @@ pub(crate) use for_each::ForEach;
 pub(crate) use patterns::Patterns;
 
 use crate::{
-    conditions::Conditions, context::Context, rule::Override, snapshot::FailureAction, stop::Stop,
+    conditions::{Conditions, resolved},
+    context::Context,
+    rule::Override,
+    snapshot::FailureAction,
+    stop::Stop,
     variables::Template,
 };
 use sigward_document::Value;
@@ -107,22 +111,24 @@ impl Told<'_> {
 
     /// The rule's own message and that of the conditions.
     fn denied(&self, conditions: String, context: &mut Context<'_>) -> Result<String, Stop> {
-        let own = match self.message.substitute(context) {
-            Ok(own) => own,
-            Err(Stop::Suspended) => return Err(Stop::Suspended),
-            Err(Stop::Error(_)) => return Ok(conditions),
+        let own = self.message.document().as_str().unwrap_or_default();
+        let told = match (own.is_empty(), conditions.is_empty()) {
+            (true, true) => return Ok(format!("validation error: rule {} failed", self.rule)),
+            (false, true) => self.message.substitute(context),
+            (true, false) => resolved(&conditions, context),
+            (false, false) => resolved(&format!("{own}; {conditions}"), context),
         };
-        let text = own.as_str().map_or_else(|| own.to_json(), ToOwned::to_owned);
-        Ok(match (text.is_empty() || own.is_null(), conditions.is_empty()) {
-            (true, true) => format!("validation error: rule {} failed", self.rule),
-            (true, false) => conditions,
-            (false, true) if own.as_str().is_none() => {
-                "the produced message didn't resolve to a string, check your policy definition."
-                    .to_owned()
-            }
-            (false, true) => text,
-            (false, false) => format!("{text}; {conditions}"),
-        })
+        match told {
+            Ok(told) => Ok(told.as_str().map_or_else(
+                || {
+                    "the produced message didn't resolve to a string, check your policy definition."
+                        .to_owned()
+                },
+                ToOwned::to_owned,
+            )),
+            Err(Stop::Suspended) => Err(Stop::Suspended),
+            Err(Stop::Error(_)) => Ok(conditions),
+        }
     }
 
     /// A pattern that does not match: `what` says where, `why` what is wrong there.

@@ -168,6 +168,42 @@ fn deny_says_the_rules_message_and_that_of_the_conditions() {
 }
 
 #[test]
+fn messages_are_joined_as_upstream_joins_them() {
+    let condition = |message: &str| {
+        format!(
+            "{{key: '{{{{request.object.a}}}}', operator: Equals, value: 1, message: '{message}'}}"
+        )
+    };
+    let (one, two) = (condition("A"), condition("B"));
+    check(
+        &format!("{{message: m, deny: {{conditions: {{all: [{one}, {two}]}}}}}}"),
+        "{a: 1}",
+        "fail: m; A; B",
+    );
+    check(
+        &format!("{{message: m, deny: {{conditions: [{one}, {two}]}}}}"),
+        "{a: 1}",
+        "fail: m; A;B",
+    );
+}
+
+#[test]
+fn the_message_of_a_condition_that_does_not_decide_need_not_resolve() {
+    let lost = "{key: '{{request.object.a}}', operator: Equals, value: 5, message: '{{ request.object.nope }}'}";
+    check(
+        &format!("{{deny: {{conditions: {{any: [{lost}]}}}}}}"),
+        "{a: 1}",
+        "pass: validation rule 'r' passed.",
+    );
+    check_rule(
+        "preconditions: {all: [{key: '{{request.object.a}}', operator: Equals, value: 5, message: 'is {{ request.object.a }}'}]},",
+        "{pattern: {a: 1}}",
+        "{a: 1}",
+        "skip: preconditions not met; is {{ request.object.a }}",
+    );
+}
+
+#[test]
 fn preconditions_that_do_not_hold_skip_and_those_that_cannot_be_told_are_an_error() {
     let rule = "preconditions: {all: [{key: '{{request.object.b}}', operator: Equals, value: 2, message: nope}]},";
     check_rule(rule, "{pattern: {a: 1}}", "{a: 2, b: 1}", "skip: preconditions not met; nope");

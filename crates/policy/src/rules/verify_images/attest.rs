@@ -128,7 +128,8 @@ impl One<'_> {
         }
         for predicate in predicates {
             let held = context.within(Frame::Yields, predicate.clone(), |context| {
-                attestation.conditions.evaluate(context)
+                let held = attestation.conditions.evaluate(context)?;
+                Ok(Held { message: held.told(context)?, ..held })
             });
             match held {
                 Ok(Held { holds: true, .. }) => {}
@@ -174,7 +175,7 @@ impl One<'_> {
             let own = deny.message.substitute(context)?;
             let own = own.as_str().unwrap_or_default().to_owned();
             let said: Vec<String> =
-                [own, held.message].into_iter().filter(|s| !s.is_empty()).collect();
+                [own, held.told(context)?].into_iter().filter(|s| !s.is_empty()).collect();
             let mut failure = Failure::refuted(said.join("; "));
             failure.about = About::Deny;
             Ok(Some(failure))
