@@ -7,6 +7,7 @@ mod attest;
 mod attest_blob;
 mod clean;
 mod copy;
+mod demand;
 mod deprecated;
 mod detached;
 mod download;

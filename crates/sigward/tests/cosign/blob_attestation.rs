@@ -121,7 +121,7 @@ fn flags_of_verify_blob_attestation_mean_what_they_mean_for_files() {
         let line = ["verify-blob-attestation", "--key", "k.pub", "--bundle", "b", "f"];
         stage.run(&[&line[..], flags].concat())
     };
-    run(&[]).fails(1, "--insecure-ignore-tlog");
+    run(&[]).fails(1, "not enough verified log entries from transparency log: 0 < 1");
     let warned = run(&["--insecure-ignore-tlog"]).ok();
     assert!(warned.err.contains("WARNING: Skipping tlog verification"), "{}", warned.err);
     assert!(!run(&["--private-infrastructure"]).ok().err.contains("WARNING: Skipping"));

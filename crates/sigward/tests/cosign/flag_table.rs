@@ -130,7 +130,7 @@ pub(crate) const FLAGS: &[(&str, &str, &str)] = &[
     (
         "verify-blob",
         "insecure-ignore-tlog",
-        "blob::flags_of_verify_blob_mean_what_they_mean_for_images",
+        "keyless::the_present_counts_only_where_the_log_is_ignored",
     ),
     (
         "verify verify-attestation",
@@ -161,79 +161,14 @@ pub(crate) const FLAGS: &[(&str, &str, &str)] = &[
     (
         "verify verify-attestation verify-blob verify-blob-attestation",
         "trusted-root",
-        "sign::a_trusted_root_must_be_one",
-    ),
-    (
-        "verify verify-attestation verify-blob verify-blob-attestation",
-        "use-signed-timestamps",
-        REFUSED,
+        "keyless::the_public_conformance_suite_is_judged_by_the_command_line",
     ),
     (
         "verify verify-attestation verify-blob verify-blob-attestation",
         "experimental-oci11",
         REFUSED,
     ),
-    (
-        "verify verify-attestation verify-blob verify-blob-attestation",
-        "timestamp-certificate-chain",
-        REFUSED,
-    ),
     ("verify verify-attestation verify-blob verify-blob-attestation", "rekor-url", REFUSED),
-    ("verify verify-attestation verify-blob verify-blob-attestation", "ca-intermediates", REFUSED),
-    ("verify verify-attestation verify-blob verify-blob-attestation", "ca-roots", REFUSED),
-    ("verify verify-attestation verify-blob verify-blob-attestation", "certificate", REFUSED),
-    ("verify verify-attestation verify-blob verify-blob-attestation", "certificate-chain", REFUSED),
-    (
-        "verify verify-attestation verify-blob verify-blob-attestation",
-        "certificate-github-workflow-name",
-        REFUSED,
-    ),
-    (
-        "verify verify-attestation verify-blob verify-blob-attestation",
-        "certificate-github-workflow-ref",
-        REFUSED,
-    ),
-    (
-        "verify verify-attestation verify-blob verify-blob-attestation",
-        "certificate-github-workflow-repository",
-        REFUSED,
-    ),
-    (
-        "verify verify-attestation verify-blob verify-blob-attestation",
-        "certificate-github-workflow-sha",
-        REFUSED,
-    ),
-    (
-        "verify verify-attestation verify-blob verify-blob-attestation",
-        "certificate-github-workflow-trigger",
-        REFUSED,
-    ),
-    (
-        "verify verify-attestation verify-blob verify-blob-attestation",
-        "certificate-identity",
-        REFUSED,
-    ),
-    (
-        "verify verify-attestation verify-blob verify-blob-attestation",
-        "certificate-identity-regexp",
-        REFUSED,
-    ),
-    (
-        "verify verify-attestation verify-blob verify-blob-attestation",
-        "certificate-oidc-issuer",
-        REFUSED,
-    ),
-    (
-        "verify verify-attestation verify-blob verify-blob-attestation",
-        "certificate-oidc-issuer-regexp",
-        REFUSED,
-    ),
-    (
-        "verify verify-attestation verify-blob verify-blob-attestation",
-        "insecure-ignore-sct",
-        REFUSED,
-    ),
-    ("verify verify-attestation verify-blob verify-blob-attestation", "sct", REFUSED),
     ("verify", "annotations", "verify::exit_codes_are_the_peer_s"),
     ("verify", "check-claims", "verify::a_signature_of_another_image_counts_only_without_claims"),
     ("verify", "local-image", "transfer::a_saved_image_is_verified_where_it_lies"),
@@ -254,8 +189,105 @@ pub(crate) const FLAGS: &[(&str, &str, &str)] = &[
     ),
     ("verify-attestation", "policy", "policy::a_policy_in_rego_decides"),
     ("verify-blob", "bundle", "blob::a_bundle_is_demanded_and_verifies"),
-    ("verify-blob verify-blob-attestation", "rfc3161-timestamp", REFUSED),
     ("verify-blob", "signature", "blob::the_legacy_form_prints_the_signature"),
+    // Certificates.
+    (
+        "verify verify-attestation verify-blob verify-blob-attestation",
+        "certificate-identity",
+        "keyless::an_image_is_verified_by_identity",
+    ),
+    (
+        "verify verify-attestation verify-blob verify-blob-attestation",
+        "certificate-oidc-issuer",
+        "keyless::an_image_is_verified_by_identity",
+    ),
+    (
+        "verify verify-attestation verify-blob verify-blob-attestation",
+        "insecure-ignore-sct",
+        "keyless::an_image_is_verified_by_identity",
+    ),
+    (
+        "verify verify-attestation verify-blob verify-blob-attestation",
+        "ca-roots",
+        "keyless::an_image_is_verified_by_identity",
+    ),
+    (
+        "verify verify-attestation verify-blob verify-blob-attestation",
+        "certificate-identity-regexp",
+        "keyless::an_identity_may_be_an_expression",
+    ),
+    (
+        "verify verify-attestation verify-blob verify-blob-attestation",
+        "certificate-oidc-issuer-regexp",
+        "keyless::an_identity_may_be_an_expression",
+    ),
+    (
+        "verify verify-attestation verify-blob verify-blob-attestation",
+        "certificate-github-workflow-name",
+        "keyless::what_github_says_is_compared",
+    ),
+    (
+        "verify verify-attestation verify-blob verify-blob-attestation",
+        "certificate-github-workflow-ref",
+        "keyless::what_github_says_is_compared",
+    ),
+    (
+        "verify verify-attestation verify-blob verify-blob-attestation",
+        "certificate-github-workflow-repository",
+        "keyless::what_github_says_is_compared",
+    ),
+    (
+        "verify verify-attestation verify-blob verify-blob-attestation",
+        "certificate-github-workflow-sha",
+        "keyless::what_github_says_is_compared",
+    ),
+    (
+        "verify verify-attestation verify-blob verify-blob-attestation",
+        "certificate-github-workflow-trigger",
+        "keyless::what_github_says_is_compared",
+    ),
+    (
+        "verify verify-attestation verify-blob verify-blob-attestation",
+        "ca-intermediates",
+        "keyless::keys_of_one_s_own_stand_in_for_a_trusted_root",
+    ),
+    (
+        "verify verify-attestation verify-blob verify-blob-attestation",
+        "certificate-chain",
+        "keyless::keys_of_one_s_own_stand_in_for_a_trusted_root",
+    ),
+    (
+        "verify verify-attestation verify-blob verify-blob-attestation",
+        "use-signed-timestamps",
+        "keyless::a_timestamp_is_demanded_when_asked",
+    ),
+    (
+        "verify verify-attestation verify-blob verify-blob-attestation",
+        "timestamp-certificate-chain",
+        "keyless::a_timestamp_is_demanded_when_asked",
+    ),
+    (
+        "verify-blob verify-blob-attestation",
+        "rfc3161-timestamp",
+        "keyless::a_timestamp_is_demanded_when_asked",
+    ),
+    (
+        "verify-blob verify-blob-attestation",
+        "certificate",
+        "keyless::a_bare_signature_is_verified_with_its_certificate",
+    ),
+    (
+        "verify-blob verify-blob-attestation",
+        "sct",
+        "keyless::a_bare_signature_is_verified_with_its_certificate",
+    ),
+    ("verify verify-attestation", "certificate", REFUSED),
+    ("verify verify-attestation", "sct", REFUSED),
+    (
+        "verify verify-attestation verify-blob verify-blob-attestation",
+        "allow-certificate-chain",
+        REFUSED,
+    ),
     // Files and what is said about them.
     (
         "verify-blob-attestation",

@@ -14,6 +14,7 @@ mod command_line;
 mod faults;
 mod flag_table;
 mod images_in;
+mod keyless;
 mod keys;
 mod look;
 mod policy;

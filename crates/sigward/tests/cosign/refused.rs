@@ -6,14 +6,13 @@ use crate::{
 
 /// Those that take no value.
 const SWITCHES: &[&str] = &[
+    "allow-certificate-chain",
     "experimental-oci11",
-    "insecure-ignore-sct",
     "insecure-skip-verify",
     "issue-certificate",
     "k8s-keychain",
     "oidc-disable-ambient-providers",
     "sk",
-    "use-signed-timestamps",
 ];
 
 /// A line for each command that would succeed without the flag.

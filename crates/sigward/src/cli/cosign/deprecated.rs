@@ -11,7 +11,7 @@ const FLAGS: &[(&[&str], &str, &str)] = &[
     (&[], "new_bundle_format", "the bundle format is the default"),
     (&[], "attachment_tag_prefix", "please use OCI referrers"),
     (&[], "private_infrastructure", "please use --insecure-ignore-tlog instead"),
-    (&[], "offline", "verification with a key asks no service"),
+    (&[], "offline", "verification asks nobody but the registry"),
     (
         &[],
         "signature_digest_algorithm",

@@ -1,20 +1,18 @@
 //! What must be proved, from the flags of a verifying command, and what a proof says to a person.
 use super::{
     Failure, Output,
-    flags::CommonVerifyFlags,
-    keys,
+    demand::{self, Demanded},
     registry::{self, Subject, signature_repository},
-    signing,
     transfer::layout::Layout,
 };
 use crate::exit_code;
 use sigward_oci::{Access, Digest, DigestReference, Index, TagReference};
 use sigward_remote::{Registry, Transport};
 use sigward_sigstore::{
-    keys::PublicKey,
     outcome::{Cause, CauseKind, Outcome},
     prover::{Ask, Evidence, Limits, Prover, Thoroughness},
-    requirement::{Attestor, ClaimRule, LogRule, Requirement, Shows, Stores, Timestamp, Who},
+    requirement::{Attestor, ClaimRule, Requirement, Shows, Stores, Timestamp},
+    trust::TrustStore,
     verified::{Refusal, Verified},
 };
 use smol_str::SmolStr;
@@ -38,7 +36,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    fn word(self) -> &'static str {
+    pub(super) fn word(self) -> &'static str {
         match self {
             Self::Signature => "signature",
             Self::Attestation => "attestation",
@@ -50,20 +48,18 @@ impl Kind {
 /// What the flags ask for, before there is an image.
 #[derive(Debug)]
 pub(super) struct Wanted<'a> {
-    pub(super) key: Option<&'a str>,
-    pub(super) common: &'a CommonVerifyFlags,
+    pub(super) signer: demand::Asked<'a>,
     pub(super) shows: Shows,
     pub(super) annotations: &'a [String],
     pub(super) check_claims: bool,
     pub(super) tag_prefix: Option<&'a str>,
-    pub(super) signature_digest_algorithm: &'a str,
 }
 
 /// The same, read and checked: material in place of names.
 #[derive(Debug)]
 pub(super) struct Requested {
-    /// Any of these may have signed.
-    pub(super) keys: Vec<PublicKey>,
+    /// Who may have signed, and with what proofs.
+    pub(super) demanded: Demanded,
     /// Pairs that the signature must carry.
     pub(super) annotations: Vec<(SmolStr, SmolStr)>,
     /// Whether digest and annotations are looked at.
@@ -72,68 +68,18 @@ pub(super) struct Requested {
     pub(super) workers: usize,
 }
 
-/// Reads the keys, and refuses what this build cannot check.
-///
-/// # Errors
-/// No key, a demand that this build cannot check, or a key that cannot be read: each names its way out.
-pub(super) fn public_keys(
-    output: &Output,
-    key: Option<&str>,
-    common: &CommonVerifyFlags,
-    signature_digest_algorithm: &str,
-    kind: Kind,
-) -> Result<Vec<PublicKey>, Failure> {
-    if common.max_workers < 1 {
-        return Err(Failure::new(
-            "please set the --max-worker flag to a value that is greater than 0",
-        ));
-    }
-    let Some(reference) = key else {
-        return Err(Failure::new(
-            "verification without --key is keyless verification, which is not available in this build",
-        ));
-    };
-    // Each sound combination of key and hash is accepted; the flag can only name one that does not exist.
-    if !matches!(signature_digest_algorithm, "sha256" | "sha384" | "sha512") {
-        return Err(Failure::new(format!(
-            "unknown digest algorithm: {signature_digest_algorithm} (sha256, sha384 and sha512 are tried)"
-        )));
-    }
-    if !(common.insecure_ignore_tlog || common.private_infrastructure) {
-        return Err(Failure::new(
-            "a transparency log entry is demanded by default, and checking entries is not available in this build: \
-             with --insecure-ignore-tlog the signature is verified without one",
-        ));
-    }
-    signing::check_trusted_root(common.trusted_root.as_deref())?;
-    let keys = keys::public_keys(reference)?;
-    // COMPAT: cosign 3.1: silent for private infrastructure; test: private_infrastructure_is_not_warned_about
-    if !common.private_infrastructure {
-        output.say(&format!(
-            "WARNING: Skipping tlog verification is an insecure practice that lacks transparency and auditability verification for the {}.",
-            kind.word()
-        ));
-    }
-    Ok(keys)
-}
-
 /// Reads and checks what the flags of an image's verification ask for.
 ///
 /// # Errors
-/// As [`public_keys`]; and an annotation that is no pair.
+/// As [`demand::demanded`]; and an annotation that is no pair.
 pub(super) fn requested(output: &Output, wanted: &Wanted<'_>) -> Result<Requested, Failure> {
     let annotations = pairs(wanted.annotations)?;
-    let kind = match wanted.shows {
-        Shows::Signature => Kind::Signature,
-        Shows::Statements { .. } => Kind::Attestation,
-    };
-    let keys =
-        public_keys(output, wanted.key, wanted.common, wanted.signature_digest_algorithm, kind)?;
+    let workers = wanted.signer.common.max_workers;
     Ok(Requested {
-        keys,
+        demanded: demand::demanded(output, &wanted.signer)?,
         annotations,
         check_claims: wanted.check_claims,
-        workers: usize::try_from(wanted.common.max_workers).unwrap_or(usize::MAX).min(MAX_WORKERS),
+        workers: usize::try_from(workers).unwrap_or(usize::MAX).min(MAX_WORKERS),
     })
 }
 
@@ -150,14 +96,14 @@ pub(super) fn requirement(
 ) -> Result<Arc<Requirement>, Failure> {
     let store = signature_repository()?;
     let attestors: Vec<Requirement> = requested
-        .keys
-        .iter()
-        .map(|key| {
+        .demanded
+        .attestors()
+        .map(|attestor| {
             Requirement::One(Box::new(Attestor {
                 shows: wanted.shows.clone(),
                 store: store.clone(),
                 annotations: requested.annotations.clone(),
-                order: if wanted.common.new_bundle_format {
+                order: if wanted.signer.common.new_bundle_format {
                     Stores::BundleFirst
                 } else {
                     Stores::LegacyOnly
@@ -168,7 +114,7 @@ pub(super) fn requirement(
                 } else {
                     ClaimRule::InsecureIgnored
                 },
-                ..Attestor::new(Who::Key(key.clone()), LogRule::InsecureIgnored)
+                ..attestor
             }))
         })
         .collect();
@@ -214,8 +160,9 @@ pub(super) async fn prove(
     questions: &Questions,
     subject: &Subject,
     requirement: &Arc<Requirement>,
+    trust: &Arc<TrustStore>,
 ) -> Result<Vec<Arc<Verified>>, Failure> {
-    match outcome(questions, subject, requirement).await? {
+    match outcome(questions, subject, requirement, trust).await? {
         Outcome::Verified(verified) => Ok(verified),
         Outcome::Refuted(refusal) => Err(refused(&refusal)),
         Outcome::Undetermined(cause) => Err(undetermined(&cause)),
@@ -230,11 +177,13 @@ pub(super) async fn outcome(
     questions: &Questions,
     subject: &Subject,
     requirement: &Arc<Requirement>,
+    trust: &Arc<TrustStore>,
 ) -> Result<Outcome<Vec<Arc<Verified>>, Refusal>, Failure> {
     let limits = Limits { layer_bytes: registry::attachment_limit()?, ..Limits::default() };
     // Every signature that passes is shown, as with cosign.
     let prover = Prover::new(subject.digest.clone(), Arc::clone(requirement), now())
         .with_limits(limits)
+        .with_trust(Arc::clone(trust))
         .with_thoroughness(Thoroughness::All);
     Ok(sigward_remote::prove(prover, questions).await.outcome)
 }
@@ -359,6 +308,8 @@ pub(super) struct Checks {
     pub(super) claims: bool,
     /// A log's entry.
     pub(super) log: bool,
+    /// Signed by the holder of a certificate, not by a key.
+    pub(super) certificate: bool,
 }
 
 impl Checks {
@@ -368,6 +319,10 @@ impl Checks {
             annotations,
             claims: verified.iter().all(|one| one.claims_checked()),
             log: verified.iter().all(|one| one.log_checked()),
+            certificate: verified
+                .iter()
+                .flat_map(|one| one.signed())
+                .any(|signed| signed.proved().certificate().is_some()),
         }
     }
 }
@@ -387,5 +342,9 @@ pub(super) fn header(output: &Output, image: &str, checks: Checks) {
     if checks.log {
         output.say("  - Existence of the claims in the transparency log was verified offline");
     }
-    output.say("  - The signatures were verified against the specified public key");
+    output.say(if checks.certificate {
+        "  - The code-signing certificate was verified using trusted certificate authority certificates"
+    } else {
+        "  - The signatures were verified against the specified public key"
+    });
 }

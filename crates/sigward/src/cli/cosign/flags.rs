@@ -95,10 +95,10 @@ pub(crate) struct CertificateVerifyFlags {
     #[arg(long, alias = "cert-chain", hide = true)]
     pub(crate) certificate_chain: Option<String>,
     /// path to a bundle file of CA certificates in PEM format
-    #[arg(long, hide = true)]
+    #[arg(long, hide = true, conflicts_with = "certificate_chain")]
     pub(crate) ca_roots: Option<String>,
     /// path to a file of intermediate CA certificates in PEM format
-    #[arg(long, hide = true)]
+    #[arg(long, hide = true, conflicts_with = "certificate_chain")]
     pub(crate) ca_intermediates: Option<String>,
     /// path to a detached Signed Certificate Timestamp
     #[arg(long, hide = true)]
@@ -117,6 +117,9 @@ pub(crate) struct CommonVerifyFlags {
     /// verify rfc3161 timestamps
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", value_parser = go_bool, action = clap::ArgAction::Set)]
     pub(crate) use_signed_timestamps: bool,
+    /// allow X.509 certificate chains in bundle verification material for v0.3+ bundles
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false", value_parser = go_bool, action = clap::ArgAction::Set)]
+    pub(crate) allow_certificate_chain: bool,
     /// the amount of maximum workers for parallel executions
     #[arg(long, default_value = "10", allow_negative_numbers = true, value_parser = go_int)]
     pub(crate) max_workers: i64,

@@ -7,10 +7,17 @@ use clap::{
 };
 use std::error::Error as _;
 
-/// What a flag needs that this build does not have. No flag is accepted and ignored.
-const UNAVAILABLE: &[(&str, &[&str])] = &[
+/// Those that sign.
+const SIGNING: &[&str] = &["sign", "attest", "sign-blob", "attest-blob"];
+/// Those that verify images (`manifest verify` and `dockerfile verify` end in `verify`).
+const IMAGES: &[&str] = &["verify", "verify-attestation"];
+
+/// What a flag needs that this build does not have, the commands that it is about (none: all of them), and the flags.
+/// No flag is accepted and ignored.
+const UNAVAILABLE: &[(&str, &[&str], &[&str])] = &[
     (
         "keyless signing",
+        &[],
         &[
             "identity_token",
             "fulcio_auth_flow",
@@ -26,30 +33,13 @@ const UNAVAILABLE: &[(&str, &[&str])] = &[
             "output_certificate",
         ],
     ),
-    (
-        "keyless verification",
-        &[
-            "certificate_identity",
-            "certificate_identity_regexp",
-            "certificate_oidc_issuer",
-            "certificate_oidc_issuer_regexp",
-            "certificate_github_workflow_trigger",
-            "certificate_github_workflow_sha",
-            "certificate_github_workflow_name",
-            "certificate_github_workflow_repository",
-            "certificate_github_workflow_ref",
-            "insecure_ignore_sct",
-            "ca_roots",
-            "ca_intermediates",
-            "sct",
-        ],
-    ),
-    ("certificates", &["certificate", "certificate_chain"]),
+    ("certificates beside a key", SIGNING, &["certificate", "certificate_chain"]),
+    ("certificates that do not lie beside the signature", IMAGES, &["certificate", "sct"]),
+    ("certificate chains in bundles", &[], &["allow_certificate_chain"]),
     (
         "timestamps of a timestamp authority",
+        SIGNING,
         &[
-            "use_signed_timestamps",
-            "timestamp_certificate_chain",
             "timestamp_client_cacert",
             "timestamp_client_cert",
             "timestamp_client_key",
@@ -59,15 +49,16 @@ const UNAVAILABLE: &[(&str, &[&str])] = &[
             "rfc3161_timestamp_bundle",
         ],
     ),
-    ("a transparency log", &["rekor_url", "rekor_entry_type"]),
-    ("hardware keys", &["sk", "slot"]),
-    ("attachments other than the image itself", &["attachment"]),
+    ("a transparency log that is asked", &[], &["rekor_url", "rekor_entry_type"]),
+    ("hardware keys", &[], &["sk", "slot"]),
+    ("attachments other than the image itself", &[], &["attachment"]),
     (
         "signatures stored as OCI 1.1 artifacts of the legacy format",
+        &[],
         &["experimental_oci11", "registry_referrers_mode"],
     ),
-    ("the Kubernetes key chain", &["k8s_keychain"]),
-    ("a key management service", &["kms"]),
+    ("the Kubernetes key chain", &[], &["k8s_keychain"]),
+    ("a key management service", &[], &["kms"]),
 ];
 
 /// Refuses a command line that sets a flag of a part this build does not have.
@@ -79,7 +70,8 @@ pub(super) fn keyless_flags(matches: &ArgMatches) -> Result<(), Failure> {
     while let Some((name, inner)) = command.subcommand() {
         // `tree` looks at both stores by itself: its two flags say what it does anyway.
         let tree = name == "tree";
-        for (needs, ids) in UNAVAILABLE {
+        let about = |commands: &&[&str]| commands.is_empty() || commands.contains(&name);
+        for (needs, _, ids) in UNAVAILABLE.iter().filter(|(_, commands, _)| about(commands)) {
             for id in *ids {
                 if tree && matches!(*id, "experimental_oci11" | "registry_referrers_mode") {
                     continue;

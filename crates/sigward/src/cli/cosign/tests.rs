@@ -14,6 +14,7 @@ const MODULES: &[(&str, &str)] = &[
     ("command_line", include_str!("../../../tests/cosign/command_line.rs")),
     ("faults", include_str!("../../../tests/cosign/faults.rs")),
     ("images_in", include_str!("../../../tests/cosign/images_in.rs")),
+    ("keyless", include_str!("../../../tests/cosign/keyless.rs")),
     ("keys", include_str!("../../../tests/cosign/keys.rs")),
     ("look", include_str!("../../../tests/cosign/look.rs")),
     ("policy", include_str!("../../../tests/cosign/policy.rs")),

@@ -1,11 +1,13 @@
 //! Trust material as files: `trusted-root create`, `signing-config create`, and `trust show`, `diff` and `export`.
 mod diff;
 mod export;
+mod material;
 mod service;
 mod show;
 mod signing_config;
 mod trusted_root;
 
+pub(super) use material::{Named, material};
 pub(crate) use signing_config::SigningConfigCommand;
 pub(crate) use trusted_root::TrustedRootCommand;
 pub(super) use {signing_config::run as run_signing_config, trusted_root::run as run_trusted_root};

@@ -1,10 +1,13 @@
 //! `verify`: each image has a signature that satisfies.
+mod keyless;
 mod many;
 mod report;
 
 use super::{
-    Failure, Output, detached,
-    evidence::{self, Checks, Questions, Requested, Wanted},
+    Failure, Output,
+    demand::Asked,
+    detached,
+    evidence::{self, Checks, Kind, Questions, Requested, Wanted},
     flags::{CertificateVerifyFlags, CommonVerifyFlags, RegistryFlags, SecurityKeyFlags},
     pflag::go_bool,
     registry::{self, Subject},
@@ -14,6 +17,7 @@ use serde_json::Value;
 use sigward_remote::Registry;
 use sigward_sigstore::{
     requirement::{Requirement, Shows},
+    trust::TrustStore,
     verified::{Signed, Store},
 };
 use std::{
@@ -107,13 +111,17 @@ struct Work<'a> {
 impl<'a> Work<'a> {
     fn new(output: &Output, flags: &'a VerifyFlags) -> Result<Self, Failure> {
         let wanted = Wanted {
-            key: flags.key.as_deref(),
-            common: &flags.common,
+            signer: Asked {
+                key: flags.key.as_deref(),
+                certificates: &flags.certificates,
+                common: &flags.common,
+                signature_digest_algorithm: &flags.signature_digest_algorithm,
+                kind: Kind::Signature,
+            },
             shows: Shows::Signature,
             annotations: &flags.annotations,
             check_claims: flags.check_claims,
             tag_prefix: flags.registry.attachment_tag_prefix.as_deref(),
-            signature_digest_algorithm: &flags.signature_digest_algorithm,
         };
         if flags.payload.is_some() && flags.signature.is_none() {
             return Err(Failure::new(
@@ -123,6 +131,10 @@ impl<'a> Work<'a> {
         let requested = evidence::requested(output, &wanted)?;
         let requirement = evidence::requirement(&wanted, &requested)?;
         Ok(Self { flags, requested, requirement })
+    }
+
+    fn trust(&self) -> &Arc<TrustStore> {
+        &self.requested.demanded.trust
     }
 
     fn format(&self) -> Result<Format, Failure> {
@@ -198,11 +210,18 @@ async fn verify_one(
         let payload = work.flags.payload.as_deref();
         let payload = detached::verify(&subject, &work.requested, &signature, payload)?;
         let claims = work.requested.check_claims;
-        evidence::header(output, &shown, Checks { annotations, claims, log: false });
+        evidence::header(
+            output,
+            &shown,
+            Checks { annotations, claims, log: false, certificate: false },
+        );
         return Ok(serde_json::from_slice(&payload).into_iter().collect());
     }
-    let verified = evidence::prove(&questions, &subject, &work.requirement).await?;
+    let verified = evidence::prove(&questions, &subject, &work.requirement, work.trust()).await?;
     evidence::header(output, &shown, Checks::of(&verified, annotations));
+    if work.flags.output == "text" {
+        keyless::say(output, &verified);
+    }
     let signed = verified.iter().flat_map(|one| one.signed());
     Ok(signed.map(|signed| payload(&subject, signed)).collect())
 }
@@ -215,22 +234,21 @@ fn payload(subject: &Subject, signed: &Signed) -> Value {
         Store::Legacy => serde_json::from_slice::<Value>(signed.bytes()).ok(),
         Store::Bundle => None,
     };
-    stored.unwrap_or_else(|| {
-        let optional: serde_json::Map<String, Value> = signed
-            .claims()
-            .iter()
-            .map(|(name, value)| {
-                (name.to_string(), serde_json::to_value(value).unwrap_or_default())
-            })
-            .collect();
-        serde_json::json!({
-            "critical": {
-                "identity": { "docker-reference": subject.named.name().as_str() },
-                "image": { "docker-manifest-digest": subject.digest.digest.as_str() },
-                "type": signed.predicate_type().unwrap_or("cosign container image signature"),
-            },
-            "optional": optional,
-        })
+    if let Some(payload) = stored {
+        return keyless::with_certificate(payload, signed);
+    }
+    let optional: serde_json::Map<String, Value> = signed
+        .claims()
+        .iter()
+        .map(|(name, value)| (name.to_string(), serde_json::to_value(value).unwrap_or_default()))
+        .collect();
+    serde_json::json!({
+        "critical": {
+            "identity": { "docker-reference": subject.named.name().as_str() },
+            "image": { "docker-manifest-digest": subject.digest.digest.as_str() },
+            "type": signed.predicate_type().unwrap_or("cosign container image signature"),
+        },
+        "optional": optional,
     })
 }
 

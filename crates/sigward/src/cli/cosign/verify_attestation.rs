@@ -3,7 +3,8 @@ mod policy;
 
 use super::{
     Failure, Output,
-    evidence::{self, Checks, Questions, Wanted},
+    demand::Asked,
+    evidence::{self, Checks, Kind, Questions, Wanted},
     flags::{CertificateVerifyFlags, CommonVerifyFlags, RegistryFlags, SecurityKeyFlags},
     pflag::go_bool,
     registry,
@@ -71,13 +72,17 @@ pub(super) async fn run(output: &mut Output, it: VerifyAttestation) -> Result<()
         return Err(Failure::new(format!("invalid output format {:?}: json or text", it.output)));
     }
     let wanted = Wanted {
-        key: it.key.as_deref(),
-        common: &it.common,
+        signer: Asked {
+            key: it.key.as_deref(),
+            certificates: &it.certificates,
+            common: &it.common,
+            signature_digest_algorithm: &it.signature_digest_algorithm,
+            kind: Kind::Attestation,
+        },
         shows: Shows::Statements { predicate_type: predicate_type.uri().into() },
         annotations: &[],
         check_claims: it.check_claims,
         tag_prefix: it.registry.attachment_tag_prefix.as_deref(),
-        signature_digest_algorithm: &it.signature_digest_algorithm,
     };
     let policies = policy::Policies::read(&it.policy)?;
     let requested = evidence::requested(output, &wanted)?;
@@ -91,7 +96,8 @@ pub(super) async fn run(output: &mut Output, it: VerifyAttestation) -> Result<()
             (Questions::Registry(client.clone()), subject)
         };
         let shown = if it.local_image { image.into() } else { subject.named.name() };
-        let verified = evidence::prove(&questions, &subject, &requirement).await?;
+        let verified =
+            evidence::prove(&questions, &subject, &requirement, &requested.demanded.trust).await?;
         if !policies.is_empty() {
             let signed = verified.iter().flat_map(|one| one.signed());
             policies.check(output, &signed.map(statement).collect::<Result<Vec<_>, _>>()?)?;

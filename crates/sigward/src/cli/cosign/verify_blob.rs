@@ -1,6 +1,8 @@
 //! `verify-blob`: a file has a signature that satisfies.
 use super::{
-    Failure, Output, detached,
+    Failure, Output,
+    demand::{self, Asked},
+    detached,
     evidence::{self, Kind},
     flags::{CertificateVerifyFlags, CommonVerifyFlags, SecurityKeyFlags},
     pflag::exactly_one,
@@ -10,10 +12,10 @@ use clap::Args;
 use sigward_oci::Digest;
 use sigward_sigstore::{
     blob::{
-        Artifact, BlobError, VerifiedBlob, verify_blob, verify_blob_bundle,
-        verify_blob_legacy_bundle,
+        Artifact, BlobError, Demand, VerifiedBlob, verify_blob_bundle_by, verify_blob_detached,
+        verify_blob_legacy_bundle_by,
     },
-    keys::PublicKey,
+    requirement::Who,
     statement::COSIGN_SIGN,
 };
 use std::path::{Path, PathBuf};
@@ -74,15 +76,18 @@ impl Given {
     }
 }
 
-/// Verifies with the first of the keys that fits; prints nothing on standard output.
+/// Verifies with the first of the signers that fits; prints nothing on standard output.
 pub(super) fn run(output: &Output, it: &VerifyBlob) -> Result<(), Failure> {
     let blob = exactly_one(&it.blob)?;
-    let keys = evidence::public_keys(
+    let demanded = demand::demanded(
         output,
-        it.key.as_deref(),
-        &it.common,
-        &it.signature_digest_algorithm,
-        Kind::Blob,
+        &Asked {
+            key: it.key.as_deref(),
+            certificates: &it.certificates,
+            common: &it.common,
+            signature_digest_algorithm: &it.signature_digest_algorithm,
+            kind: Kind::Blob,
+        },
     )?;
     let bundle = match &it.bundle {
         Some(path) => Some(signing::read_file(path, &format!("reading {}: ", path.display()))?),
@@ -96,19 +101,35 @@ pub(super) fn run(output: &Output, it: &VerifyBlob) -> Result<(), Failure> {
         (None, Some(_)) => None,
         (None, None) => return Err(Failure::new("missing flag '--signature'")),
     };
+    let sigstore = bundle.as_ref().is_some_and(|it| detached::is_sigstore_bundle(it))
+        && it.common.new_bundle_format;
+    let beside = detached::Beside::read(
+        &it.certificates,
+        it.rfc3161_timestamp.as_deref(),
+        &it.common,
+        sigstore,
+    )?;
     let given = read(blob)?;
     let mut refusal = None;
-    for key in &keys {
+    for attestor in demanded.attestors() {
+        let demand = Demand { attestor: &attestor, trust: &demanded.trust, now: evidence::now() };
         let verified = match (&bundle, &signature) {
-            (Some(bundle), _) if it.common.new_bundle_format && is_sigstore_bundle(bundle) => {
-                verify_blob_bundle(given.artifact(), bundle, key)
+            (Some(bundle), _) if sigstore => {
+                verify_blob_bundle_by(given.artifact(), bundle, &demand)
             }
-            (Some(bundle), _) => verify_blob_legacy_bundle(given.bytes()?, bundle, key),
-            (None, Some(signature)) => verify_blob(given.bytes()?, signature, key),
+            (Some(bundle), _) => verify_blob_legacy_bundle_by(
+                given.bytes()?,
+                bundle,
+                beside.timestamp.as_deref(),
+                &demand,
+            ),
+            (None, Some(signature)) => {
+                verify_blob_detached(given.bytes()?, signature, &beside.detached(), &demand)
+            }
             (None, None) => Err(BlobError::Signature),
         };
         match verified
-            .map_err(|error| refused(error, key, bundle.is_some()))
+            .map_err(|error| refused(error, &attestor.who, bundle.is_some()))
             .and_then(|verified| signature_only(&verified))
         {
             Ok(()) => {
@@ -135,12 +156,6 @@ fn read(blob: &str) -> Result<Given, Failure> {
     Ok(Given::Bytes(signing::read_blob(Path::new(blob), "")?))
 }
 
-/// The old bundle has no media type.
-fn is_sigstore_bundle(bytes: &[u8]) -> bool {
-    serde_json::from_slice::<serde_json::Value>(bytes)
-        .is_ok_and(|json| json.get("mediaType").is_some())
-}
-
 /// COMPAT: cosign 3.1: takes any statement about the file for a signature; here an attestation is none, as for images;
 /// test: an_attestation_about_a_file_is_not_a_signature
 fn signature_only(verified: &VerifiedBlob) -> Result<(), Failure> {
@@ -154,9 +169,9 @@ fn signature_only(verified: &VerifiedBlob) -> Result<(), Failure> {
 }
 
 /// The peer's sentences for a signature that is not the key's.
-fn refused(error: BlobError, key: &PublicKey, bundle: bool) -> Failure {
+fn refused(error: BlobError, who: &Who, bundle: bool) -> Failure {
     if matches!(error, BlobError::Signature) {
-        let why = detached::wrong_key(key);
+        let why = detached::wrong_signer(who);
         return Failure::new(if bundle {
             format!("failed to verify signature: could not verify message: {why}")
         } else {

@@ -1,6 +1,8 @@
 //! `verify-blob-attestation`: a file has an attestation of the wanted type that satisfies.
 use super::{
-    Failure, Output, detached,
+    Failure, Output,
+    demand::{self, Asked},
+    detached,
     evidence::{self, Kind},
     flags::{CertificateVerifyFlags, CommonVerifyFlags, SecurityKeyFlags},
     pflag::go_bool,
@@ -9,8 +11,8 @@ use super::{
 use clap::Args;
 use sigward_oci::Digest;
 use sigward_sigstore::{
-    blob::{Artifact, BlobError, verify_blob_attestation},
-    keys::PublicKey,
+    blob::{Artifact, BlobError, Demand, verify_blob_attestation_by},
+    requirement::Who,
     sign::PredicateType,
 };
 use std::path::{Path, PathBuf};
@@ -70,12 +72,15 @@ enum Subject {
 /// Verifies with the first of the keys that fits; prints nothing on standard output.
 pub(super) fn run(output: &Output, it: &VerifyBlobAttestation) -> Result<(), Failure> {
     let predicate_type = PredicateType::parse(&it.predicate_type)?;
-    let keys = evidence::public_keys(
+    let demanded = demand::demanded(
         output,
-        it.key.as_deref(),
-        &it.common,
-        &it.signature_digest_algorithm,
-        Kind::Attestation,
+        &Asked {
+            key: it.key.as_deref(),
+            certificates: &it.certificates,
+            common: &it.common,
+            signature_digest_algorithm: &it.signature_digest_algorithm,
+            kind: Kind::Attestation,
+        },
     )?;
     let attestation = match (&it.bundle, &it.signature) {
         (Some(_), Some(_)) => {
@@ -92,14 +97,25 @@ pub(super) fn run(output: &Output, it: &VerifyBlobAttestation) -> Result<(), Fai
         Subject::Digest(digest) => Some(Artifact::Digest(digest)),
         Subject::Anything => None,
     };
+    let sigstore = detached::is_sigstore_bundle(&attestation);
+    let beside = detached::Beside::read(
+        &it.certificates,
+        it.rfc3161_timestamp.as_deref(),
+        &it.common,
+        sigstore,
+    )?;
     let mut refusal = None;
-    for key in &keys {
-        match verify_blob_attestation(about, &attestation, Some(predicate_type.uri()), key) {
+    for attestor in demanded.attestors() {
+        let demand = Demand { attestor: &attestor, trust: &demanded.trust, now: evidence::now() };
+        let wanted = Some(predicate_type.uri());
+        match verify_blob_attestation_by(about, &attestation, wanted, &beside.detached(), &demand) {
             Ok(_verified) => {
                 output.say("Verified OK");
                 return Ok(());
             }
-            Err(error) => refusal = refusal.or(Some(refused(error, key, &it.predicate_type))),
+            Err(error) => {
+                refusal = refusal.or(Some(refused(error, &attestor.who, &it.predicate_type)));
+            }
         }
     }
     Err(refusal.unwrap_or_else(|| Failure::new("no public key was given")))
@@ -146,11 +162,11 @@ fn unknown(algorithm: &str) -> Failure {
 }
 
 /// The peer's sentences for an attestation that is not the key's, or of another type.
-fn refused(error: BlobError, key: &PublicKey, typed: &str) -> Failure {
+fn refused(error: BlobError, who: &Who, typed: &str) -> Failure {
     if matches!(error, BlobError::Signature) {
         return Failure::new(format!(
             "failed to verify signature: could not verify envelope: {}",
-            detached::wrong_key(key)
+            detached::wrong_signer(who)
         ));
     }
     if let BlobError::PredicateType { found, .. } = &error {

@@ -46,7 +46,9 @@ impl Report {
                 return Self { image, subject: None, found: Found::Undetermined(failure) };
             }
         };
-        let found = match evidence::outcome(&questions, &subject, &work.requirement).await {
+        let found = match evidence::outcome(&questions, &subject, &work.requirement, work.trust())
+            .await
+        {
             Err(failure) => Found::Undetermined(failure),
             Ok(Outcome::Verified(verified)) => verified_found(work, &subject, &verified),
             Ok(Outcome::Refuted(refusal)) => {

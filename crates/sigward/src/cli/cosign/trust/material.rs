@@ -1,0 +1,179 @@
+//! By what certificates, log entries and timestamps are judged: a file, keys of one's own, or the public instance.
+use super::read;
+use crate::cli::cosign::{Failure, keys};
+use sigward_sigstore::{
+    keys::{Certificate, PublicKey},
+    trust::{CertificateAuthority, TransparencyLog, TrustParts, TrustedRoot, Validity},
+};
+use std::path::{Path, PathBuf};
+
+/// The public instance's trusted root, as of the root of its TUF repository in version 16 (2026), whose signatures by
+/// version 14 were checked when it was taken over. What a TUF client keeps on this machine goes before it.
+const PUBLIC_GOOD: &[u8] = include_bytes!("public_good.json");
+/// Where the public instance's TUF repository is.
+const PUBLIC_MIRROR: &str = "https://tuf-repo-cdn.sigstore.dev";
+
+/// What the command line names.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::cli::cosign) struct Named<'a> {
+    /// `--trusted-root`.
+    pub(in crate::cli::cosign) trusted_root: Option<&'a Path>,
+    /// `--ca-roots`: one root after the other.
+    pub(in crate::cli::cosign) roots: Option<&'a str>,
+    /// `--ca-intermediates`.
+    pub(in crate::cli::cosign) intermediates: Option<&'a str>,
+    /// `--certificate-chain`: intermediates, then the root.
+    pub(in crate::cli::cosign) chain: Option<&'a str>,
+    /// `--timestamp-certificate-chain`: leaf, intermediates, root.
+    pub(in crate::cli::cosign) timestamp_chain: Option<&'a Path>,
+}
+
+/// Files of the environment.
+///
+/// COMPAT: cosign 3.1: any of them, and any of the flags for certificates, turns the TUF repository's trusted root off;
+/// test: keys_of_one_s_own_stand_in_for_a_trusted_root
+const VARIABLES: [&str; 4] = [
+    "SIGSTORE_ROOT_FILE",
+    "SIGSTORE_REKOR_PUBLIC_KEY",
+    "SIGSTORE_CT_LOG_PUBLIC_KEY_FILE",
+    "SIGSTORE_TSA_CERTIFICATE_FILE",
+];
+
+fn variable(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+/// The trust material of a command line.
+///
+/// # Errors
+/// A file cannot be read, or two flags name the same thing.
+pub(in crate::cli::cosign) fn material(named: Named<'_>) -> Result<TrustedRoot, Failure> {
+    let authorities = [
+        ("--ca-roots", named.roots.is_some()),
+        ("--ca-intermediates", named.intermediates.is_some()),
+        ("--certificate-chain", named.chain.is_some()),
+        ("--timestamp-certificate-chain", named.timestamp_chain.is_some()),
+    ];
+    if let Some(path) = named.trusted_root {
+        return match authorities.into_iter().find(|(_, given)| *given) {
+            Some((flag, _)) => Err(Failure::new(format!(
+                "--trusted-root names every authority: {flag} cannot be used with it"
+            ))),
+            None => read(path),
+        };
+    }
+    if named.intermediates.is_some() && named.roots.is_none() {
+        return Err(Failure::new("--ca-intermediates lie below --ca-roots: they need them"));
+    }
+    let own = authorities.iter().any(|(_, given)| *given)
+        || VARIABLES.iter().any(|name| variable(name).is_some());
+    if own {
+        return Ok(TrustedRoot::new(parts(named)?)?);
+    }
+    public_or_cached()
+}
+
+fn parts(named: Named<'_>) -> Result<TrustParts, Failure> {
+    let mut parts = TrustParts::default();
+    let above = named.intermediates.map(|path| certificates(Path::new(path))).transpose()?;
+    if let Some(path) = named.roots {
+        for root in certificates(Path::new(path))? {
+            let chain = above.iter().flatten().cloned().chain([root]).collect();
+            parts.certificate_authorities.push(authority(chain));
+        }
+    } else if let Some(path) = named.chain {
+        parts.certificate_authorities.push(authority(certificates(Path::new(path))?));
+    } else if let Some(path) = variable("SIGSTORE_ROOT_FILE") {
+        let (roots, above): (Vec<_>, Vec<_>) =
+            certificates(&path)?.into_iter().partition(Certificate::is_self_issued);
+        for root in roots {
+            let chain = above.iter().cloned().chain([root]).collect();
+            parts.certificate_authorities.push(authority(chain));
+        }
+    }
+    let timestamps = named
+        .timestamp_chain
+        .map(Path::to_path_buf)
+        .or_else(|| variable("SIGSTORE_TSA_CERTIFICATE_FILE"));
+    if let Some(path) = timestamps {
+        parts.timestamp_authorities.push(authority(certificates(&path)?));
+    }
+    for (name, logs) in [
+        ("SIGSTORE_REKOR_PUBLIC_KEY", &mut parts.tlogs),
+        ("SIGSTORE_CT_LOG_PUBLIC_KEY_FILE", &mut parts.ctlogs),
+    ] {
+        let Some(path) = variable(name) else { continue };
+        let pem = text(&path)?;
+        let keys = PublicKey::parse_pem_all(&pem)
+            .map_err(|error| Failure::new(format!("{name}: {}: {error}", path.display())))?;
+        logs.extend(keys.into_iter().map(|key| TransparencyLog::new("", key, Validity::default())));
+    }
+    Ok(parts)
+}
+
+fn authority(chain: Vec<Certificate>) -> CertificateAuthority {
+    let subject = chain.last().map(Certificate::subject_words).unwrap_or_default();
+    CertificateAuthority { subject, uri: String::new(), chain, valid_for: Validity::default() }
+}
+
+fn certificates(path: &Path) -> Result<Vec<Certificate>, Failure> {
+    Certificate::parse_pem_all(&text(path)?)
+        .map_err(|error| Failure::new(format!("{}: {error}", path.display())))
+}
+
+fn text(path: &Path) -> Result<String, Failure> {
+    keys::read_file(path).map_err(Failure::new)
+}
+
+/// What `initialize` left in the TUF cache, for the mirror that is in use; for the public one else what is built in.
+fn public_or_cached() -> Result<TrustedRoot, Failure> {
+    let cache = variable("TUF_ROOT")
+        .or_else(|| variable("HOME").map(|home| home.join(".sigstore").join("root")));
+    let mirror = mirror(cache.as_deref());
+    let kept =
+        cache.map(|cache| cache.join(folder_of(&mirror)).join("targets").join("trusted_root.json"));
+    if let Some(path) = kept.filter(|path| path.is_file()) {
+        return read(&path);
+    }
+    if mirror.trim_end_matches('/') == PUBLIC_MIRROR {
+        return Ok(TrustedRoot::parse(PUBLIC_GOOD)?);
+    }
+    Err(Failure::new(format!(
+        "no trusted root of the TUF repository {mirror} is kept on this machine: --trusted-root FILE names one"
+    )))
+}
+
+/// COMPAT: cosign 3.1: `TUF_MIRROR`, else `remote.json` in the cache, else the public one; test: the_cache_of_initialize_is_used
+fn mirror(cache: Option<&Path>) -> String {
+    if let Some(mirror) = variable("TUF_MIRROR") {
+        return mirror.display().to_string();
+    }
+    let remote = cache.and_then(|cache| keys::read_file(&cache.join("remote.json")).ok());
+    let remote = remote.and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok());
+    let mirror = remote.as_ref().and_then(|json| json.get("mirror")).and_then(|it| it.as_str());
+    mirror.filter(|mirror| !mirror.is_empty()).unwrap_or(PUBLIC_MIRROR).to_owned()
+}
+
+/// How the cache names the folder of a mirror: `HOST-PORT-PATH`.
+fn folder_of(mirror: &str) -> String {
+    let rest = mirror.split_once("://").map_or(mirror, |(_, rest)| rest);
+    rest.trim_end_matches('/').replace(['/', ':'], "-").to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_root_is_one() {
+        let root = TrustedRoot::parse(PUBLIC_GOOD).unwrap();
+        assert!(root.unsupported().is_empty());
+        assert!(!root.parts().tlogs.is_empty() && !root.parts().ctlogs.is_empty());
+    }
+
+    #[test]
+    fn a_mirror_has_a_folder() {
+        assert_eq!(folder_of("http://127.0.0.1:8080/tuf/"), "127.0.0.1-8080-tuf");
+        assert_eq!(folder_of(PUBLIC_MIRROR), "tuf-repo-cdn.sigstore.dev");
+    }
+}
