@@ -11,7 +11,7 @@ fuzz_target!(|bytes: &[u8]| {
             return;
         }
     };
-    assert!(bundle.log_entries <= MAX_ENTRIES && bundle.timestamps <= MAX_ENTRIES);
+    assert!(bundle.log_entries.len() <= MAX_ENTRIES && bundle.timestamps.len() <= MAX_ENTRIES);
     match &bundle.content {
         Content::Envelope(envelope) => assert_eq!(envelope.signatures.len(), 1),
         Content::Message(message) => {

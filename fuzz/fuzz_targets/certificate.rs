@@ -17,6 +17,8 @@ fuzz_target!(|bytes: &[u8]| {
         return;
     };
     assert_eq!(PublicKey::parse_der(certificate.key().as_der()).as_ref(), Ok(certificate.key()));
+    assert!(certificate.subject_names().len() <= 64);
+    assert!(certificate.fulcio().iter().all(|(extension, _)| extension.0 < 0x80));
     if bytes.len() < 32 * 1024 {
         assert_eq!(Certificate::parse_pem(&pem).as_ref(), Ok(&certificate));
         let _ = Certificate::parse_pem_with_chain(&pem, &pem);

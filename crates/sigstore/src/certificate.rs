@@ -13,7 +13,7 @@ pub use identity::{Identity, IdentityMismatch, MAX_PATTERN, Pattern, PatternErro
 pub use names::SubjectName;
 pub(crate) use path::build as build_path;
 pub use path::{PathError, Usage};
-pub use sct::SctError;
+pub use sct::{Sct, SctError};
 
 use crate::{
     der::{self, Reader},

@@ -152,7 +152,8 @@ impl LogEntry {
 }
 
 impl InclusionProof {
-    fn check(&self, body: &[u8]) -> Result<(), LogError> {
+    /// The path leads from this entry to the root; whether anybody signed the root is another matter.
+    pub fn check(&self, body: &[u8]) -> Result<(), LogError> {
         let root = merkle::root(&merkle::leaf(body), self.log_index, self.tree_size, &self.hashes)
             .ok_or(LogError::Proof)?;
         if root.as_slice() == self.root_hash { Ok(()) } else { Err(LogError::Proof) }

@@ -1,7 +1,13 @@
 //! The public conformance suite's bundles with certificates, logs and timestamps, each with the reason
 //! for which it is refused. Read from `SIGWARD_SHARED`.
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "test code")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    reason = "test code"
+)]
 
+use serde_json::Value;
 use sigward_oci::Digest;
 use sigward_sigstore::{
     blob::{Artifact, BlobError, Demand, VerifiedBlob, verify_blob_bundle_by},
@@ -171,4 +177,206 @@ fn each_bundle_that_verifies_verifies_by_digest() {
         let answer = verify_blob_bundle_by(Artifact::Digest(&digest), &case.bundle, &case.demand());
         assert!(answer.is_ok(), "{}: {:?}", case.name, answer.err());
     }
+}
+
+/// One change of a document: what was done at which path, and what came of it.
+struct Edit {
+    what: String,
+    json: Value,
+}
+
+fn push(out: &mut Vec<Edit>, what: String, json: Value) {
+    out.push(Edit { what, json });
+}
+
+/// Every leaf turned over and dropped, every member dropped, every element dropped and doubled.
+fn edits(value: &Value, path: &str, out: &mut Vec<Edit>) {
+    match value {
+        Value::Object(map) => {
+            for (name, inner) in map {
+                let path = format!("{path}.{name}");
+                let mut without = map.clone();
+                without.remove(name);
+                push(out, format!("drop {path}"), Value::Object(without));
+                let mut inside = Vec::new();
+                edits(inner, &path, &mut inside);
+                for edit in inside {
+                    let mut with = map.clone();
+                    with.insert(name.clone(), edit.json);
+                    out.push(Edit { what: edit.what, json: Value::Object(with) });
+                }
+            }
+        }
+        Value::Array(list) => {
+            for (i, inner) in list.iter().enumerate() {
+                let path = format!("{path}[{i}]");
+                let (mut without, mut doubled) = (list.clone(), list.clone());
+                without.remove(i);
+                doubled.insert(i, inner.clone());
+                push(out, format!("drop {path}"), Value::Array(without));
+                push(out, format!("double {path}"), Value::Array(doubled));
+                let mut inside = Vec::new();
+                edits(inner, &path, &mut inside);
+                for edit in inside {
+                    let mut with = list.clone();
+                    with[i] = edit.json;
+                    out.push(Edit { what: edit.what, json: Value::Array(with) });
+                }
+            }
+        }
+        Value::String(text) if !text.is_empty() => {
+            let chars: Vec<char> = text.chars().collect();
+            // A few places, so that every part of a longer structure is met in some fixture.
+            for tenth in [0, 3, 5, 8] {
+                let mut chars = chars.clone();
+                let at = chars.len() * tenth / 10;
+                chars[at] = match chars[at] {
+                    'A' => 'B',
+                    '1' => '2',
+                    c if c.is_ascii_digit() => '1',
+                    _ => 'A',
+                };
+                push(out, format!("flip {path}"), Value::String(chars.into_iter().collect()));
+            }
+        }
+        Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// The elements at which two documents can be crossed.
+fn leaves(value: &Value, path: &str, out: &mut Vec<String>) {
+    match value {
+        Value::Object(map) => {
+            for (name, inner) in map {
+                let path = format!("{path}/{name}");
+                out.push(path.clone());
+                leaves(inner, &path, out);
+            }
+        }
+        Value::Array(list) => {
+            for (i, inner) in list.iter().enumerate() {
+                let path = format!("{path}/{i}");
+                out.push(path.clone());
+                leaves(inner, &path, out);
+            }
+        }
+        Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// What may change without changing what is proved; each with its reason.
+fn is_equivalent(case: &Case, what: &str) -> bool {
+    let sound: Value = serde_json::from_slice(&case.bundle).unwrap();
+    let material = &sound["verificationMaterial"];
+    let entry = &material["tlogEntries"][0];
+    let promised = entry["inclusionPromise"].is_object();
+    let stamped = material["timestampVerificationData"].is_object();
+    let is_key = material["publicKey"].is_object();
+    let v01 = sound["mediaType"].as_str().unwrap().ends_with("0.1");
+    let has = |part: &str| what.contains(part);
+    let pointer =
+        what.strip_prefix("drop ").map(|path| path.replace(['.', '['], "/").replace(']', ""));
+    let dropped = pointer.and_then(|pointer| sound.pointer(&pointer).cloned());
+    // What is not written is zero or empty.
+    dropped.is_some_and(|value| value == "0" || value == serde_json::json!([]))
+        // A hint that nobody has to believe, and an unchecked name of a key.
+        || (has("publicKey.hint") || has("keyid"))
+        // Unauthenticated, by its specification; only a contradiction is refused.
+        || what.starts_with("drop") && has("messageDigest")
+        // Said again inside the entry, where the log signed it.
+        || what.starts_with("drop") && has("kindVersion")
+        // The promise alone is a proof in the first version, and the proof alone in the later ones
+        // where something else proves the time.
+        || v01 && what.starts_with("drop") && (has("inclusionProof") && !has("inclusionProof."))
+        || v01 && what.starts_with("drop") && has("inclusionProof.checkpoint")
+        || !v01 && (stamped || is_key) && what.starts_with("drop") && has("inclusionPromise")
+        // Without a promise nobody signed the time, and so nobody believes it.
+        || !promised && has("integratedTime")
+        // The log's promise proves the time, or a key needs none.
+        || (promised || is_key) && has("timestampVerificationData")
+        // One authority is counted once.
+        || what.starts_with("double") && has("rfc3161Timestamps")
+        // Certificates inside a token are not believed: the trusted root has the authority's own.
+        || what.starts_with("flip") && has("signedTimestamp")
+        // Above the leaf only certificates that lead to a trusted root are used.
+        || has("x509CertificateChain.certificates[") && !has("certificates[0]")
+        || what.starts_with("double") && has("x509CertificateChain.certificates[0]")
+        // Signatures of witnesses are passed over.
+        || case.name.contains("cosigs") && what.starts_with("flip") && has("checkpoint.envelope")
+        || case.name.contains("rekor2") && what.starts_with("flip") && has("checkpoint.envelope")
+        || case.name.contains("tlog-validity") && what.starts_with("flip") && has("checkpoint")
+        || case.name.contains("tsa-validity") && what.starts_with("flip") && has("checkpoint")
+}
+
+#[test]
+fn no_element_of_a_valid_bundle_can_be_flipped_dropped_or_doubled() {
+    let (mut tried, mut equivalent, mut accepted) = (0, 0, Vec::new());
+    for mut case in cases().into_iter().filter(Case::expected) {
+        let sound: Value = serde_json::from_slice(&case.bundle).unwrap();
+        let mut all = Vec::new();
+        edits(&sound, "", &mut all);
+        let original = case.bundle.clone();
+        for edit in all {
+            tried += 1;
+            case.bundle = edit.json.to_string().into_bytes();
+            let verified = case.verify().is_ok();
+            case.bundle.clone_from(&original);
+            match (verified, verified && is_equivalent(&case, &edit.what)) {
+                (true, true) => equivalent += 1,
+                (true, false) => accepted.push(format!("{}: {}", case.name, edit.what)),
+                (false, _) => {}
+            }
+        }
+    }
+    println!("{tried} edits, {equivalent} of them equivalent, {} accepted", accepted.len());
+    assert!(accepted.is_empty(), "{accepted:#?}");
+}
+
+#[test]
+fn no_element_of_a_valid_bundle_can_be_swapped_for_anothers() {
+    let all: Vec<Case> = cases().into_iter().filter(Case::expected).collect();
+    let (mut tried, mut equivalent, mut accepted) = (0, 0, Vec::new());
+    for case in &all {
+        let sound: Value = serde_json::from_slice(&case.bundle).unwrap();
+        let mut paths = Vec::new();
+        leaves(&sound, "", &mut paths);
+        for other in &all {
+            let theirs: Value = serde_json::from_slice(&other.bundle).unwrap();
+            // The same signature, with other signatures of witnesses: all of it belongs together.
+            if sound["messageSignature"].is_object()
+                && sound["messageSignature"] == theirs["messageSignature"]
+            {
+                continue;
+            }
+            for path in &paths {
+                let Some(part) = theirs.pointer(path) else { continue };
+                if sound.pointer(path) == Some(part) {
+                    continue;
+                }
+                let mut crossed = sound.clone();
+                *crossed.pointer_mut(path).unwrap() = part.clone();
+                tried += 1;
+                let bytes = crossed.to_string().into_bytes();
+                let artifact = Artifact::Bytes(&case.artifact);
+                if verify_blob_bundle_by(artifact, &bytes, &case.demand()).is_err() {
+                    continue;
+                }
+                let what = path.replace('/', ".");
+                let what = what.replace(".certificates.", ".certificates[");
+                if is_equivalent(case, &format!("flip {what}")) || harmless(path, &sound, part) {
+                    equivalent += 1;
+                } else {
+                    accepted.push(format!("{} takes {path} of {}", case.name, other.name));
+                }
+            }
+        }
+    }
+    println!("{tried} swaps, {equivalent} of them equivalent, {} accepted", accepted.len());
+    assert!(accepted.is_empty(), "{accepted:#?}");
+}
+
+/// Swaps that leave the document what it was: another spelling of a version that demands no less.
+fn harmless(path: &str, sound: &Value, theirs: &Value) -> bool {
+    let certificate = |value: &Value| value["verificationMaterial"]["certificate"].is_object();
+    path == "/mediaType" && (certificate(sound) || theirs.is_string())
 }

@@ -29,9 +29,9 @@ pub enum SctError {
     NoneVerified,
 }
 
-/// One timestamp.
+/// One timestamp, read; nothing in it is verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Sct {
+pub struct Sct {
     log_id: Vec<u8>,
     /// Milliseconds since 1970.
     at: u64,
@@ -57,6 +57,21 @@ impl<'a> Tls<'a> {
 }
 
 impl Sct {
+    /// Reads the contents of the extension that holds a certificate's timestamps.
+    pub fn parse_list(contents: &[u8]) -> Option<Vec<Self>> {
+        list(contents)
+    }
+
+    /// The log, by the hash of its key.
+    pub fn log_id(&self) -> &[u8] {
+        &self.log_id
+    }
+
+    /// When the log signed, in milliseconds since 1970.
+    pub fn at(&self) -> u64 {
+        self.at
+    }
+
     fn parse(bytes: &[u8]) -> Option<Self> {
         let mut tls = Tls(bytes);
         if tls.bytes(1)? != [0] {
@@ -71,7 +86,7 @@ impl Sct {
     }
 
     /// Reads a detached one, as a log answers `add-chain`.
-    pub(crate) fn parse_detached(json: &[u8]) -> Option<Self> {
+    pub fn parse_detached(json: &[u8]) -> Option<Self> {
         #[derive(Deserialize)]
         struct Wire {
             #[serde(default)]
