@@ -62,7 +62,6 @@ pub(crate) fn compile(
     let overrides_path = format!("{path}.failureActionOverrides");
     let overrides =
         cluster_policy::overrides(&wire.failure_action_overrides, &overrides_path, sink);
-    let elements = Scope { element: !wire.for_each.is_empty(), ..scope.clone() };
     let message = Value::string(&wire.message);
     let inside = Inside { ground, any_kind: matches.kinds().any(|kind| kind.kind == "*") };
     let check = check(wire, document, path, scope, inside, sink)?;
@@ -71,7 +70,7 @@ pub(crate) fn compile(
         overrides,
         written_action: action.unwrap_or(ground.action),
         allow_existing: wire.effective_allow_existing_violations(),
-        message: elements.template(message, &format!("{path}.message"), sink),
+        message: scope.template(message, &format!("{path}.message"), sink),
         check,
     })
 }

@@ -304,6 +304,10 @@ fn a_validate_rule_is_checked_when_it_is_loaded() {
         (r#"{"pattern":{"a":"$(./../b)"}}"#, "failed to resolve reference $(./../b)"),
         (r#"{"anyPattern":{"a":1}}"#, "validate.anyPattern: expected a list of patterns"),
         (r#"{"pattern":{"a":"{{ element.x }}"}}"#, "only available inside a foreach"),
+        (
+            r#"{"message":"{{ element.x }}","foreach":[{"list":"request.object.a","pattern":{"a":1}}]}"#,
+            "validate.message: variable `element.x` is only available inside a foreach",
+        ),
         (r#"{"pattern":{"a":"{{ nobody.x }}"}}"#, "nothing is called `nobody` here"),
         (
             r#"{"pattern":{"a":"{{ request.userInfo.username }}"}}"#,
@@ -360,7 +364,7 @@ fn each_filter_of_a_match_names_kinds() {
 fn a_validate_rule_without_a_mistake_is_silent() {
     for validate in [
         r#"{"message":"m","pattern":{"metadata":{"labels":{"a":"?*"}},"spec":{"=(a)":[{"^(b)":[{"c":1},{"d":2}]}]}}}"#,
-        r#"{"message":"{{ element.x }}","foreach":[{"list":"request.object.a","foreach":[{"list":"element.b","deny":{"conditions":{"any":[{"key":"{{ element0 }}","operator":"Equals","value":1}]}}}]}]}"#,
+        r#"{"message":"m","foreach":[{"list":"request.object.a","foreach":[{"list":"element.b","deny":{"conditions":{"any":[{"key":"{{ element0 }}","operator":"Equals","value":1}]}}}]}]}"#,
         r#"{"failureAction":"Enforce","allowExistingViolations":false,"anyPattern":[{"action":"enforce"}]}"#,
     ] {
         let lines = said(&policy("", &format!(r#"{MATCH},"validate":{validate}"#)));

@@ -299,10 +299,10 @@ fn patterns_look_at_elements_that_are_maps_and_at_the_object_otherwise() {
 #[test]
 fn a_foreach_in_a_foreach_sees_both_elements() {
     check(
-        "{message: 'm {{element}}', foreach: [{list: request.object.a, foreach: [{list: element.l, deny: {conditions: {any: \
-         [{key: '{{element}} {{element0.x}} {{elementIndex0}} {{elementIndex1}}', operator: Equals, value: '2 7 1 0'}]}}}]}]}",
+        "{message: m, foreach: [{list: request.object.a, foreach: [{list: element.l, deny: {conditions: {any: \
+         [{key: '{{element}} {{element0.x}} {{elementIndex0}} {{elementIndex1}}', operator: Equals, value: '2 7 1 0', message: 'of {{element}}'}]}}}]}]}",
         "{a: [{x: 6, l: []}, {x: 7, l: [2]}]}",
-        "fail: validation failure: validation failure: m 2",
+        "fail: validation failure: validation failure: m; of 2",
     );
 }
 
