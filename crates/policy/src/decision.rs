@@ -20,8 +20,21 @@ pub struct Decision {
     pub warnings: Vec<String>,
     /// One for each rule that applied, in order of evaluation.
     pub rules: Vec<RuleOutcome>,
+    /// Objects that generate rules make, in order of evaluation.
+    pub generated: Vec<Generated>,
     /// The snapshot that decided.
     pub snapshot: u64,
+}
+
+/// An object that a generate rule makes.
+#[derive(Clone, Debug)]
+pub struct Generated {
+    /// The rule's policy.
+    pub policy: PolicyName,
+    /// The rule.
+    pub rule: SmolStr,
+    /// The whole object.
+    pub object: Value,
 }
 
 /// Kyverno's five results.

@@ -54,6 +54,8 @@ enum Phase {
     Check,
     /// Validate rules, in one walk with `Check`.
     Validate,
+    /// Generate rules.
+    Generate,
 }
 
 /// What came of a rule that has run.
@@ -67,6 +69,8 @@ struct Finished {
     pins: Vec<(SmolStr, PinnedImage)>,
     /// For the annotations.
     recorded: Vec<(SmolStr, Recorded)>,
+    /// Objects that a generate rule makes.
+    made: Vec<Value>,
     /// Admission warnings.
     warnings: Vec<String>,
     /// Digests that were verified, by JSON pointer: rules must agree.

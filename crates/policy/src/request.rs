@@ -137,6 +137,17 @@ pub struct GroupVersionResource {
     pub resource: SmolStr,
 }
 
+/// The plural that Kubernetes makes of a kind; right for every built-in kind.
+pub fn plural(kind: &str) -> String {
+    let lower = kind.to_lowercase();
+    match lower.strip_suffix('y') {
+        Some(stem) if !stem.ends_with(['a', 'e', 'o', 'u']) => format!("{stem}ies"),
+        _ if lower == "endpoints" => lower,
+        _ if lower.ends_with(['s', 'x']) || lower.ends_with("ch") => format!("{lower}es"),
+        _ => format!("{lower}s"),
+    }
+}
+
 /// What the API server is asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Operation {
@@ -184,6 +195,8 @@ pub enum Stage {
     Validating,
     /// All phases in one go: the command line and background scans.
     All,
+    /// What generate rules make, and nothing else.
+    Generating,
 }
 
 /// Which policies a webhook call asks for: its path carries them.
@@ -237,5 +250,23 @@ impl Lazy {
                 }
             })
             .as_ref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plurals_are_those_of_the_api_server() {
+        for (kind, expected) in [
+            ("Pod", "pods"),
+            ("NetworkPolicy", "networkpolicies"),
+            ("Ingress", "ingresses"),
+            ("Endpoints", "endpoints"),
+            ("Gateway", "gateways"),
+        ] {
+            assert_eq!(plural(kind), expected);
+        }
     }
 }

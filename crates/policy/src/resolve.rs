@@ -134,6 +134,7 @@ impl Resolution {
                 object: sigward_document::Value::NULL,
                 warnings: Vec::new(),
                 rules: Vec::new(),
+                generated: Vec::new(),
                 snapshot: self.snapshot.id(),
             },
         }

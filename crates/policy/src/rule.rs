@@ -52,8 +52,7 @@ impl Action {
         match self {
             Self::Validate(_) => RuleType::Validation,
             Self::Mutate(_) => RuleType::Mutation,
-            // Uninhabited as long as no generate rule compiles.
-            Self::Generate(generate) => match **generate {},
+            Self::Generate(_) => RuleType::Generation,
             Self::VerifyImages(_) => RuleType::ImageVerify,
         }
     }

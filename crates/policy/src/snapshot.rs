@@ -113,7 +113,8 @@ impl Snapshot {
                 Selection::One(name) => policy.name == *name,
             };
             let namespace = &policy.name.namespace;
-            let admitted = policy.admission || request.stage == Stage::All;
+            let admitted =
+                policy.admission || matches!(request.stage, Stage::All | Stage::Generating);
             selected
                 && admitted
                 && (namespace.is_empty() || *namespace == request.namespace)
@@ -207,6 +208,8 @@ pub struct Settings {
     pub exclude_cluster_roles: Vec<SmolStr>,
     /// `maxContextSize` in bytes; 0 is no limit.
     pub max_context_size: u64,
+    /// Whether someone makes the objects of generate rules; where nobody does they are refused.
+    pub generates: bool,
     /// `allowInsecureRegistry`: plain HTTP registries for every policy.
     pub allow_insecure_registry: bool,
     /// `--trusted-root`: what certificates, log entries and timestamps are judged by.
@@ -229,6 +232,7 @@ impl Default for Settings {
             exclude_roles: Vec::new(),
             exclude_cluster_roles: Vec::new(),
             max_context_size: 2 * 1024 * 1024,
+            generates: false,
             allow_insecure_registry: false,
             trust: None,
         }

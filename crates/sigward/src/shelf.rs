@@ -220,6 +220,11 @@ impl Shelf {
         at(namespace).or_else(|| if namespace == "default" { at("") } else { None })
     }
 
+    /// All objects.
+    pub(crate) fn objects(&self) -> impl Iterator<Item = &Value> {
+        self.objects.values()
+    }
+
     /// All objects of a kind.
     pub(crate) fn of_kind<'s>(&'s self, kind: &'s str) -> impl Iterator<Item = &'s Value> {
         self.objects.iter().filter(move |((of, _, _), _)| of == kind).map(|(_, object)| object)

@@ -116,8 +116,9 @@ pub(crate) fn compile(
         let path = format!("{path}.validate");
         validate::compile(validation, document, &path, &matches, &scope, ground, sink)
             .map(|validate| Action::Validate(Box::new(validate)))
-    } else if wire.generate.is_some() {
-        generate::compile(&format!("{path}.generate"), sink)
+    } else if let Some(wire) = &wire.generate {
+        let path = format!("{path}.generate");
+        generate::compile(wire, &path, ground.settings, &scope, sink)
             .map(|generate| Action::Generate(Box::new(generate)))
     } else {
         check_kinds(&matches, &match_path, sink);

@@ -2,7 +2,7 @@
 use super::Finished;
 use crate::{
     annotation::{self, Record},
-    decision::{Decision, ImageOutcome, RuleOutcome, RuleType, Status},
+    decision::{Decision, Generated, ImageOutcome, RuleOutcome, RuleType, Status},
     message,
     pin::PinnedImage,
     request::Request,
@@ -35,6 +35,7 @@ fn refused(snapshot: &Snapshot) -> Decision {
         object: Value::NULL,
         warnings: Vec::new(),
         rules: Vec::new(),
+        generated: Vec::new(),
         snapshot: snapshot.id(),
     }
 }
@@ -65,16 +66,26 @@ pub(super) struct Done {
     /// The object after all phases so far.
     pub(super) object: Value,
     rules: Vec<RuleOutcome>,
+    generated: Vec<Generated>,
     warnings: Vec<String>,
 }
 
 impl Done {
     pub(super) fn new(object: Value) -> Self {
-        Self { object, rules: Vec::new(), warnings: Vec::new() }
+        Self { object, rules: Vec::new(), generated: Vec::new(), warnings: Vec::new() }
     }
 
     /// Takes a rule's outcome and warnings.
     pub(super) fn add(&mut self, finished: Finished) {
+        if let Some(outcome) = &finished.outcome {
+            let (policy, rule) = (&outcome.policy, &outcome.rule);
+            let made = finished.made.into_iter().map(|object| Generated {
+                policy: policy.clone(),
+                rule: rule.clone(),
+                object,
+            });
+            self.generated.extend(made);
+        }
         self.rules.extend(finished.outcome);
         self.warnings.extend(finished.warnings);
     }
@@ -198,6 +209,7 @@ impl Done {
             object: self.object,
             warnings,
             rules: self.rules,
+            generated: self.generated,
             snapshot: snapshot.id(),
         }
     }

@@ -1,5 +1,6 @@
 //! The phases of one evaluation: what they share, and their order.
 mod check;
+mod generate;
 mod mutate;
 mod validate;
 mod verify;
@@ -68,6 +69,12 @@ impl<'r> Run<'r> {
             Err(error) => return Ok(finish::unreadable(self.snapshot, error)),
         };
         let mut done = finish::Done::new(original.clone());
+        if self.request.stage == Stage::Generating {
+            for finished in self.generate(candidates, &original)? {
+                done.add(finished);
+            }
+            return Ok(done.decide(self.snapshot, self.request, &original));
+        }
         if self.request.stage != Stage::Validating {
             let mut object = original.clone();
             for finished in self.mutate(candidates, &mut object)? {

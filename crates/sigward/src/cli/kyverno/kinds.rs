@@ -69,17 +69,6 @@ pub(crate) fn with_namespace(resource: &Value) -> Value {
     resource.with_path(&["metadata", "namespace"], namespace).unwrap_or_else(|| resource.clone())
 }
 
-/// The plural that Kubernetes makes of a kind; right for every built-in kind.
-pub(crate) fn plural(kind: &str) -> String {
-    let lower = kind.to_lowercase();
-    match lower.strip_suffix('y') {
-        Some(stem) if !stem.ends_with(['a', 'e', 'o', 'u']) => format!("{stem}ies"),
-        _ if lower == "endpoints" => lower,
-        _ if lower.ends_with(['s', 'x']) || lower.ends_with("ch") => format!("{lower}es"),
-        _ => format!("{lower}s"),
-    }
-}
-
 /// What a document is to the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
@@ -119,18 +108,5 @@ mod tests {
         assert!(is_cluster_scoped("rbac.authorization.k8s.io/v1", "ClusterRole"));
         assert!(!is_cluster_scoped("authorization.openshift.io/v1", "ClusterRole"));
         assert!(is_cluster_scoped("v1", "Node"));
-    }
-
-    #[test]
-    fn plurals_are_those_of_the_api_server() {
-        for (kind, expected) in [
-            ("Pod", "pods"),
-            ("NetworkPolicy", "networkpolicies"),
-            ("Ingress", "ingresses"),
-            ("Endpoints", "endpoints"),
-            ("Gateway", "gateways"),
-        ] {
-            assert_eq!(plural(kind), expected);
-        }
     }
 }

@@ -1,4 +1,4 @@
-//! Policies over one resource in the peer's order: mutate, verify images, validate; what is mutated flows on.
+//! Policies over one resource in the peer's order: mutate, verify images, validate, generate; what is mutated flows on.
 use super::{
     input::Loaded,
     kinds,
@@ -10,7 +10,9 @@ use sigward_policy::{
     compile::{Exception, Policy},
     decision::{Decision, RuleOutcome, RuleType, Status},
     evaluate::NoProbe,
-    request::{GroupVersionKind, GroupVersionResource, Lazy, Operation, Request, Selection, Stage},
+    request::{
+        GroupVersionKind, GroupVersionResource, Lazy, Operation, Request, Selection, Stage, plural,
+    },
     resolve::Resolution,
     snapshot::{Settings, Snapshot},
 };
@@ -72,7 +74,7 @@ impl<'p> Processor<'p> {
     pub(crate) fn apply(&self, resource: &Value, operation: Option<Operation>) -> Vec<Response> {
         let mut responses: Vec<Response> = Vec::new();
         let mut object = resource.clone();
-        let phases: [Phase; 3] = [
+        let phases: [Phase; 4] = [
             (Stage::Mutating, |policy| policy.rule_counts().mutate > 0),
             (Stage::Mutating, |policy| {
                 policy.rule_counts().mutate == 0 && policy.rule_counts().verify_images > 0
@@ -81,15 +83,17 @@ impl<'p> Processor<'p> {
                 let counts = policy.rule_counts();
                 counts.validate > 0 || counts.verify_images > 0
             }),
+            (Stage::Generating, |policy| policy.rule_counts().generate > 0),
         ];
         for (stage, takes_part) in phases {
             for (at, policy) in self.policies.iter().filter(|(_, policy)| takes_part(policy)) {
                 let counts = policy.rule_counts();
                 // A policy that is for background scans only takes part in whole passes alone.
-                let whole = counts.mutate == 0 && counts.verify_images == 0;
+                let whole =
+                    stage == Stage::Validating && counts.mutate == 0 && counts.verify_images == 0;
                 let stage = if whole { Stage::All } else { stage };
                 let decision = self.decide(policy, &object, stage, operation);
-                let Decision { rules, object: changed, .. } = decision;
+                let Decision { rules, object: changed, generated, .. } = decision;
                 if stage == Stage::Mutating && !changed.is_null() {
                     object = changed;
                 }
@@ -99,7 +103,7 @@ impl<'p> Processor<'p> {
                     rules: rules.collect(),
                     object: object.clone(),
                     targets: Vec::new(),
-                    generated: Vec::new(),
+                    generated: generated.into_iter().map(|one| (one.rule, one.object)).collect(),
                 });
             }
         }
@@ -163,7 +167,7 @@ impl<'p> Processor<'p> {
             resource: GroupVersionResource {
                 group: kind.group.clone(),
                 version: kind.version.clone(),
-                resource: kinds::plural(&kind.kind).into(),
+                resource: plural(&kind.kind).into(),
             },
             kind,
             sub_resource,

@@ -8,7 +8,8 @@ use crate::{shelf::Shelf, sources::Objects};
 use sigward_controller::cluster::Cluster;
 use sigward_document::Value;
 use sigward_policy::{
-    fact::{Cause, CauseKind, Fact, Fetch},
+    fact::{Call, Cause, CauseKind, Fact, Fetch},
+    request::plural,
     resolve::Pending,
 };
 use smol_str::SmolStr;
@@ -88,6 +89,30 @@ impl World {
         self.roles = user.map(|info| info.roles.clone());
     }
 
+    /// A reading call, where files hold objects of the kind that its path names: they stand for the cluster's.
+    fn listed(&self, call: &Call) -> Option<Fact> {
+        let path = call.url.split('?').next().unwrap_or_default();
+        let path = ApiPath::parse(path).filter(|_| !call.post && self.cluster.is_none())?;
+        let held: Vec<&Value> =
+            self.shelf.objects().filter(|object| path.is_kind_of(object)).collect();
+        if held.is_empty() {
+            return None;
+        }
+        let text = |object: &Value, name: &str| {
+            object.str_at(&["metadata", name]).unwrap_or_default().to_owned()
+        };
+        let mut inside = held.into_iter().filter(|object| {
+            path.namespace.is_empty() || text(object, "namespace") == path.namespace
+        });
+        Some(Fact::Document(Ok(if path.name.is_empty() {
+            let items = ("items".into(), Value::list(inside.cloned()));
+            let kind = ("kind".into(), Value::string("List"));
+            Some(Value::map([("apiVersion".into(), Value::string("v1")), items, kind]))
+        } else {
+            inside.find(|object| text(object, "name") == path.name).cloned()
+        })))
+    }
+
     /// What files say: of a live cluster only what they do hold.
     fn on_shelf(&self, fetch: &Fetch) -> Option<Fact> {
         let held = match fetch {
@@ -135,7 +160,10 @@ impl Objects for World {
                     .calls
                     .iter()
                     .find(|mock| mock.url == call.url.as_str() && mock.post == call.post);
-                answer.map(MockCall::fact).or_else(|| self.on_shelf(fetch))
+                answer
+                    .map(MockCall::fact)
+                    .or_else(|| self.listed(call))
+                    .or_else(|| self.on_shelf(fetch))
             }
             Fetch::GlobalEntry { name, projection } => {
                 let name = match projection {
@@ -173,5 +201,60 @@ impl Objects for World {
                 Box::pin(std::future::ready((fetch, fact)))
             }
         }
+    }
+}
+
+/// A path of the API server that names objects.
+#[derive(Debug, PartialEq, Eq)]
+struct ApiPath<'p> {
+    api_version: String,
+    namespace: &'p str,
+    resource: &'p str,
+    /// Empty for a list.
+    name: &'p str,
+}
+
+impl<'p> ApiPath<'p> {
+    fn parse(path: &'p str) -> Option<Self> {
+        let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+        let (api_version, rest) = match parts.as_slice() {
+            ["api", version, rest @ ..] => ((*version).to_owned(), rest),
+            ["apis", group, version, rest @ ..] => (format!("{group}/{version}"), rest),
+            _ => return None,
+        };
+        let (namespace, resource, name) = match rest {
+            ["namespaces", namespace, resource, name] => (*namespace, *resource, *name),
+            ["namespaces", namespace, resource] => (*namespace, *resource, ""),
+            [resource, name] => ("", *resource, *name),
+            [resource] => ("", *resource, ""),
+            _ => return None,
+        };
+        Some(Self { api_version, namespace, resource, name })
+    }
+
+    fn is_kind_of(&self, object: &Value) -> bool {
+        let text = |name: &str| object.str_at(&[name]).unwrap_or_default();
+        text("apiVersion") == self.api_version && plural(text("kind")) == self.resource
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(path: &str, expected: Option<[&str; 4]>) {
+        let found = ApiPath::parse(path);
+        let found =
+            found.as_ref().map(|p| [p.api_version.as_str(), p.namespace, p.resource, p.name]);
+        assert_eq!(found, expected, "{path}");
+    }
+
+    #[test]
+    fn a_path_names_one_object_or_a_list() {
+        check("/api/v1/namespaces/n/pods/p", Some(["v1", "n", "pods", "p"]));
+        check("/api/v1/namespaces/n", Some(["v1", "", "namespaces", "n"]));
+        check("/apis/apps/v1/deployments", Some(["apps/v1", "", "deployments", ""]));
+        check("/healthz", None);
+        check("/api/v1/namespaces/n/pods/p/log", None);
     }
 }

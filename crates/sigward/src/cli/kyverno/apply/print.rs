@@ -172,6 +172,16 @@ pub(super) fn mutated(judged: &[Judged], policies: &[Loaded], only: bool) -> Str
             to_yaml_with(object, YamlStyle::Kubernetes)
         );
     }
+    for one in judged {
+        for response in one.responses.iter().filter(|one| !one.generated.is_empty()) {
+            let name = policies.get(response.policy).map(Loaded::name).unwrap_or_default();
+            let _ = writeln!(text, "\npolicy {name} applied to {}:", place(&one.subject.resource));
+            for (_, object) in &response.generated {
+                let _ = writeln!(text, "{}\n---", to_yaml_with(object, YamlStyle::Kubernetes));
+            }
+            text.push_str("\n\nGenerate:\nGeneration completed successfully.\n");
+        }
+    }
     text
 }
 
