@@ -110,6 +110,7 @@ pub(crate) mod samples {
             object: Value::NULL,
             warnings: Vec::new(),
             rules,
+            generated: Vec::new(),
             snapshot: 1,
         };
         Decided { request: Arc::new(request), decision: Arc::new(decision) }

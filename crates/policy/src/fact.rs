@@ -197,6 +197,11 @@ query! {
     CallAnswer(call: Arc<Call>) => Fetch::Call(call), Document -> Option<Value>
 }
 query! {
+    /// An entry of the global context, or one of its projections.
+    GlobalEntry(name: SmolStr, projection: Option<SmolStr>)
+        => Fetch::GlobalEntry { name, projection }, Document -> Option<Value>
+}
+query! {
     /// The addresses of a host name.
     Addresses(host: SmolStr) => Fetch::Addresses { host }, Document -> Option<Value>
 }

@@ -208,6 +208,8 @@ pub struct Settings {
     pub exclude_cluster_roles: Vec<SmolStr>,
     /// `maxContextSize` in bytes; 0 is no limit.
     pub max_context_size: u64,
+    /// Whether services and the global context are answered for: a test file of the command line does.
+    pub answers_services: bool,
     /// Whether someone makes the objects of generate rules; where nobody does they are refused.
     pub generates: bool,
     /// `allowInsecureRegistry`: plain HTTP registries for every policy.
@@ -232,6 +234,7 @@ impl Default for Settings {
             exclude_roles: Vec::new(),
             exclude_cluster_roles: Vec::new(),
             max_context_size: 2 * 1024 * 1024,
+            answers_services: false,
             generates: false,
             allow_insecure_registry: false,
             trust: None,

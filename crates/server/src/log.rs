@@ -67,6 +67,7 @@ mod tests {
             object: Value::NULL,
             warnings: Vec::new(),
             rules: statuses.iter().copied().map(rule).collect(),
+            generated: Vec::new(),
             snapshot: 1,
         };
         assert_eq!(worth_a_line(&decision).count(), expected);

@@ -63,7 +63,7 @@ fn source(
         );
         return None;
     }
-    if one.global_reference.is_some() {
+    if one.global_reference.is_some() && !settings.answers_services {
         sink.unsupported(&format!("{path}.globalReference"), "the global context");
         return None;
     }
@@ -111,11 +111,22 @@ fn source(
         });
     }
     if let Some(wire) = &one.api_call {
-        if wire.service.is_some() {
+        if wire.service.is_some() && !settings.answers_services {
             sink.unsupported(&format!("{path}.apiCall.service"), "a call to a service");
             return None;
         }
-        if wire.url_path.is_empty() {
+        if let Some(service) = &wire.service {
+            let field = format!("{path}.apiCall.service");
+            if !wire.url_path.is_empty() {
+                sink.error(&field, "an apiCall has a urlPath or a service, not both");
+            }
+            if !policy_namespace.is_empty() {
+                sink.error(&field, "a Policy cannot call services");
+            }
+            if service.url.is_empty() {
+                sink.error(&format!("{field}.url"), "a service needs a `url`");
+            }
+        } else if wire.url_path.is_empty() {
             sink.error(&format!("{path}.apiCall"), "a urlPath is required for an apiCall");
         }
         let post = wire.effective_method() == HttpMethod::Post;
@@ -130,7 +141,10 @@ fn source(
         let data = data.collect();
         let default = wire.default.clone();
         return Some(Source::ApiCall {
-            url_path: text(&wire.url_path, "apiCall.urlPath", sink),
+            url_path: match &wire.service {
+                Some(service) => text(&service.url, "apiCall.service.url", sink),
+                None => text(&wire.url_path, "apiCall.urlPath", sink),
+            },
             post,
             data,
             default: default.map(|d| scope.template(d, &format!("{path}.apiCall.default"), sink)),
@@ -141,6 +155,21 @@ fn source(
                 scope,
                 sink,
             ),
+        });
+    }
+    if let Some(wire) = &one.global_reference {
+        let (name, projection) = match wire.name.split_once('.') {
+            Some((name, projection)) => (name, Some(SmolStr::new(projection))),
+            None => (wire.name.as_str(), None),
+        };
+        if name.is_empty() {
+            sink.error(path, "a name is required for globalReference context entry");
+        }
+        let field = format!("{path}.globalReference.jmesPath");
+        return Some(Source::Global {
+            name: SmolStr::new(name),
+            projection,
+            jmes_path: expression(&wire.jmes_path, &field, None, scope, sink),
         });
     }
     let wire = one.image_registry.as_ref()?;

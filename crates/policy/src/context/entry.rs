@@ -1,7 +1,7 @@
 //! Context entries: data under a name, fetched when an expression first reads it.
 use super::Context;
 use crate::{
-    fact::{Call, CallAnswer, Cause, ImageDocument, Object, ObjectName, TagDigest},
+    fact::{Call, CallAnswer, Cause, GlobalEntry, ImageDocument, Object, ObjectName, TagDigest},
     stop::{RuleError, Stop},
     variables::{Template, Unresolved},
 };
@@ -52,6 +52,15 @@ pub(crate) enum Source {
         /// An expression over the answer.
         jmes_path: Option<Template>,
     },
+    /// `globalReference`.
+    Global {
+        /// The entry.
+        name: SmolStr,
+        /// One of its projections.
+        projection: Option<SmolStr>,
+        /// An expression over it.
+        jmes_path: Option<Template>,
+    },
     /// `imageRegistry`.
     ImageRegistry {
         /// The image.
@@ -80,6 +89,15 @@ impl ContextEntry {
                         Some(default) => default.substitute(context),
                         None => Err(self.failed(reason)),
                     },
+                }
+            }
+            Source::Global { name, projection, jmes_path } => {
+                let asked = GlobalEntry(name.clone(), projection.clone());
+                let what = format!("global context entry {name}");
+                match context.facts.ask(asked)? {
+                    Ok(Some(found)) => self.transform(jmes_path.as_ref(), found, context),
+                    Ok(None) => Err(self.failed(format!("{what} does not exist"))),
+                    Err(cause) => Err(self.unknown(&what, &cause)),
                 }
             }
             Source::ImageRegistry { reference, jmes_path, access } => {

@@ -7,7 +7,7 @@ use crate::{
     stop::{RuleError, Stop},
     variables::Template,
 };
-use sigward_document::Value;
+use sigward_document::{Map, Value};
 use smol_str::{SmolStr, format_smolstr};
 use std::sync::Arc;
 
@@ -99,55 +99,9 @@ impl Generate {
             Source::CloneList { namespace, kinds, selector } => {
                 let from = namespace.substitute(context)?;
                 let from = SmolStr::new(from.as_str().unwrap_or_default());
-                self.list(&from, kinds, selector.as_ref(), &target, &labels, context)
+                list(&from, kinds, selector.as_ref(), &target, &labels, context)
             }
         }
-    }
-
-    fn list(
-        &self,
-        namespace: &SmolStr,
-        kinds: &[(SmolStr, SmolStr)],
-        selector: Option<&Selector>,
-        target: &ObjectName,
-        labels: &Value,
-        context: &mut Context<'_>,
-    ) -> Result<Vec<Value>, Stop> {
-        let mut made = Vec::new();
-        for (api_version, kind) in kinds {
-            let root = if api_version.contains('/') { "/apis" } else { "/api" };
-            let resource = plural(kind);
-            let url = format_smolstr!("{root}/{api_version}/namespaces/{namespace}/{resource}");
-            let call = Call { post: false, url: url.clone(), body: None };
-            let found = match context.facts.ask(CallAnswer(Arc::new(call)))? {
-                Ok(found) => found.unwrap_or(Value::NULL),
-                Err(cause) => {
-                    let said = crate::message::cause(&cause);
-                    return Err(RuleError::Object(format!("{url}: {said}")).into());
-                }
-            };
-            for source in found.get("items").and_then(Value::as_list).unwrap_or_default() {
-                let own = source.at_path(&["metadata", "labels"]).unwrap_or(&Value::NULL);
-                if selector.is_some_and(|selector| !selector.matches(own)) {
-                    continue;
-                }
-                if made.len() >= MAX_OBJECTS {
-                    let said = format!("more than {MAX_OBJECTS} objects would be made");
-                    return Err(RuleError::Object(said).into());
-                }
-                let name = SmolStr::new(source.str_at(&["metadata", "name"]).unwrap_or_default());
-                let target = ObjectName {
-                    api_version: api_version.clone(),
-                    kind: kind.clone(),
-                    namespace: target.namespace.clone(),
-                    name,
-                };
-                if target.namespace != *namespace {
-                    made.push(object(&bare(source, &target.namespace), &target, labels));
-                }
-            }
-        }
-        Ok(made)
     }
 }
 
@@ -178,7 +132,7 @@ fn object(data: &Value, target: &ObjectName, labels: &Value) -> Value {
     if all.as_map().is_none() {
         all = Value::empty_map();
     }
-    for (key, value) in labels.as_map().into_iter().flat_map(|map| map.members()) {
+    for (key, value) in labels.as_map().into_iter().flat_map(Map::members) {
         all = all.with_member(key, value.clone()).unwrap_or(all);
     }
     let text = |text: &SmolStr| (!text.is_empty()).then(|| Value::smol(text.clone()));
@@ -216,4 +170,50 @@ fn labels(cause: &Cause<'_>, context: &Context<'_>) -> Value {
         ("generate.kyverno.io/trigger-version", version),
     ];
     Value::map(pairs.map(|(key, value)| (SmolStr::new(key), Value::string(value))))
+}
+
+/// Copies of the objects of several kinds in one namespace.
+fn list(
+    namespace: &SmolStr,
+    kinds: &[(SmolStr, SmolStr)],
+    selector: Option<&Selector>,
+    target: &ObjectName,
+    labels: &Value,
+    context: &mut Context<'_>,
+) -> Result<Vec<Value>, Stop> {
+    let mut made = Vec::new();
+    for (api_version, kind) in kinds {
+        let root = if api_version.contains('/') { "/apis" } else { "/api" };
+        let resource = plural(kind);
+        let url = format_smolstr!("{root}/{api_version}/namespaces/{namespace}/{resource}");
+        let call = Call { post: false, url: url.clone(), body: None };
+        let found = match context.facts.ask(CallAnswer(Arc::new(call)))? {
+            Ok(found) => found.unwrap_or(Value::NULL),
+            Err(cause) => {
+                let said = crate::message::cause(&cause);
+                return Err(RuleError::Object(format!("{url}: {said}")).into());
+            }
+        };
+        for source in found.get("items").and_then(Value::as_list).unwrap_or_default() {
+            let own = source.at_path(&["metadata", "labels"]).unwrap_or(&Value::NULL);
+            if selector.is_some_and(|selector| !selector.matches(own)) {
+                continue;
+            }
+            if made.len() >= MAX_OBJECTS {
+                let said = format!("more than {MAX_OBJECTS} objects would be made");
+                return Err(RuleError::Object(said).into());
+            }
+            let name = SmolStr::new(source.str_at(&["metadata", "name"]).unwrap_or_default());
+            let target = ObjectName {
+                api_version: api_version.clone(),
+                kind: kind.clone(),
+                namespace: target.namespace.clone(),
+                name,
+            };
+            if target.namespace != *namespace {
+                made.push(object(&bare(source, &target.namespace), &target, labels));
+            }
+        }
+    }
+    Ok(made)
 }

@@ -138,6 +138,70 @@ fn values_stand_for_what_a_cluster_would_say() {
 }
 
 #[test]
+fn a_test_file_answers_for_services_and_the_global_context() {
+    let stage = Stage::sample();
+    stage.write(
+        "policy.yaml",
+        "apiVersion: kyverno.io/v1\nkind: ClusterPolicy\nmetadata: {name: p}\nspec:\n  rules:\n  - name: r\n    \
+         match: {any: [{resources: {kinds: [Pod]}}]}\n    \
+         context:\n    - {name: a, apiCall: {service: {url: 'https://x.example/y'}, jmesPath: ok}}\n    - {name: b, globalReference: {name: e.p}}\n    \
+         validate: {message: refused, deny: {conditions: {all: [{key: '{{ a }}', operator: Equals, value: true}, {key: '{{ b }}', operator: Equals, value: 2}]}}}\n",
+    );
+    let mocks = "apiCallResponses: [{url: 'https://x.example/y', response: {statusCode: 200, body: {ok: true}}}]\nglobalContextEntries: [{name: e, resources: [{kind: A}, {kind: B}], projections: [{name: p, path: 'length(@)'}]}]\n";
+    stage.test_file("- {policy: p, rule: r, resources: [good], result: fail}\n");
+    let test = stage.read("kyverno-test.yaml");
+    stage.write("kyverno-test.yaml", &format!("{test}{mocks}"));
+    stage.run(&["test", "."]).code(0).says(&["1 tests passed and 0 tests failed"]);
+    stage.write("kyverno-test.yaml", &format!("{test}{}", mocks.replace("200", "503")));
+    stage
+        .run(&["test", ".", "--detailed-results"])
+        .code(1)
+        .says(&["Want fail, got error", "HTTP 503"]);
+}
+
+#[test]
+fn what_a_generate_rule_makes_is_compared_with_its_file() {
+    let stage = Stage::sample();
+    stage.write(
+        "policy.yaml",
+        "apiVersion: kyverno.io/v1\nkind: ClusterPolicy\nmetadata: {name: p}\nspec:\n  rules:\n  - name: r\n    \
+         match: {any: [{resources: {kinds: [Pod], names: [good]}}]}\n    \
+         generate: {apiVersion: v1, kind: ConfigMap, name: '{{request.object.metadata.name}}-cm', namespace: default, data: {data: {k: v}}}\n",
+    );
+    stage.write("made.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: good-cm, namespace: default}\ndata: {k: v}\n");
+    stage.test_file(
+        "- {policy: p, rule: r, resources: [good], result: pass, generatedResource: made.yaml}\n",
+    );
+    stage.run(&["test", "."]).code(0).says(&["1 tests passed and 0 tests failed"]);
+    stage.write("made.yaml", &stage.read("made.yaml").replace("k: v", "k: w"));
+    stage.run(&["test", ".", "--detailed-results"]).code(1).says(&["Resource diff", "/data/k"]);
+}
+
+#[test]
+fn a_generated_object_says_who_made_it() {
+    let stage = Stage::sample();
+    stage.write(
+        "policy.yaml",
+        "apiVersion: kyverno.io/v1\nkind: ClusterPolicy\nmetadata: {name: p}\nspec:\n  rules:\n  - name: r\n    \
+         match: {any: [{resources: {kinds: [Pod], names: [good]}}]}\n    \
+         generate: {apiVersion: v1, kind: Secret, name: s, namespace: b, clone: {name: s, namespace: a}}\n",
+    );
+    let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: a, uid: x, ownerReferences: [{name: o}]}\ndata: {k: dg==}\n";
+    stage.write("pods.yaml", &format!("{}---\n{secret}", crate::stage::PODS));
+    let ran = stage.run(&["apply", "policy.yaml", "-r", "pods.yaml"]).code(0).says(&[
+        "policy p applied to default/Pod/good:\napiVersion: v1\ndata:\n  k: dg==\nkind: Secret\n",
+        "    generate.kyverno.io/rule-name: r\n    generate.kyverno.io/trigger-group: \"\"\n    generate.kyverno.io/trigger-kind: Pod\n",
+        "Generation completed successfully.",
+    ]);
+    assert!(!ran.out.contains("uid: x") && !ran.out.contains("ownerReferences"), "{}", ran.out);
+    stage.write("pods.yaml", crate::stage::PODS);
+    stage
+        .run(&["apply", "policy.yaml", "-r", "pods.yaml"])
+        .code(1)
+        .says(&["the source Secret a/s does not exist"]);
+}
+
+#[test]
 fn a_selector_chooses_results() {
     let stage = Stage::sample();
     stage.test_file(RIGHT);

@@ -235,6 +235,7 @@ impl Apply {
             insecure_ignore_tlog_for_keys: self.insecure_ignore_tlog_for_keys,
             allow_insecure_registry: self.allow_insecure_registry,
             exceptions_enabled: true,
+            answers_services: true,
             generates: true,
             exception_namespace: "*".into(),
             trust: trusted_root(self.trusted_root.as_deref())?,

@@ -120,7 +120,9 @@ impl World {
             Fetch::Object(name) => {
                 self.shelf.object(&name.kind, &name.namespace, &name.name).is_some()
             }
-            Fetch::PublicKey { .. } | Fetch::Call(_) => false,
+            Fetch::PublicKey { .. } => false,
+            // A service is nobody's but a test file's.
+            Fetch::Call(call) => call.url.contains("://"),
             Fetch::GlobalEntry { .. }
             | Fetch::Roles { .. }
             | Fetch::Addresses { .. }

@@ -48,6 +48,7 @@ impl<'t> Context<'t> {
             insecure_ignore_tlog_for_keys: flags.insecure_ignore_tlog_for_keys,
             allow_insecure_registry: flags.allow_insecure_registry,
             exceptions_enabled: true,
+            answers_services: true,
             generates: true,
             exception_namespace: "*".into(),
             trust: trusted_root(flags.trusted_root.as_deref())?,
