@@ -6,6 +6,7 @@ mod attach;
 mod attest;
 mod attest_blob;
 mod clean;
+mod conformance_client;
 mod copy;
 mod demand;
 mod deprecated;
@@ -81,6 +82,8 @@ pub(crate) enum Commands {
     AttestBlob(Box<attest_blob::AttestBlob>),
     Clean(Box<clean::Clean>),
     Completion(super::completion::Completion),
+    #[command(hide = true)]
+    ConformanceClient(Box<conformance_client::ConformanceClient>),
     #[command(hide = true)]
     Copy(Box<copy::Copy>),
     #[command(hide = true)]
@@ -252,6 +255,7 @@ async fn dispatch(
         Commands::AttestBlob(it) => attest_blob::run(output, &it),
         Commands::Clean(it) => clean::run(output, *it).await,
         Commands::Completion(it) => it.run(&mut tree(), output),
+        Commands::ConformanceClient(it) => conformance_client::run(&it),
         Commands::Copy(it) => copy::run(output, *it).await,
         Commands::Dockerfile(it) => images_in::run_dockerfile(output, *it).await,
         Commands::Download(it) => download::run(output, *it).await,

@@ -483,6 +483,67 @@ pub(crate) const FLAGS: &[(&str, &str, &str)] = &[
     ("trust/export", "from", "trust::trusted_roots_are_shown_compared_and_put_together"),
     ("trust/export", "out", "trust::trusted_roots_are_shown_compared_and_put_together"),
     ("trust/export", "pem-dir", "trust::trusted_roots_are_shown_compared_and_put_together"),
+    // The conformance suite's client.
+    (
+        "conformance-client/sign-bundle",
+        "staging",
+        "keyless::the_conformance_suite_s_client_asks_for_all_it_needs",
+    ),
+    (
+        "conformance-client/sign-bundle",
+        "in-toto",
+        "keyless::the_conformance_suite_s_client_asks_for_all_it_needs",
+    ),
+    (
+        "conformance-client/sign-bundle",
+        "identity-token",
+        "keyless::the_conformance_suite_s_client_asks_for_all_it_needs",
+    ),
+    (
+        "conformance-client/sign-bundle",
+        "bundle",
+        "keyless::the_conformance_suite_s_client_asks_for_all_it_needs",
+    ),
+    (
+        "conformance-client/sign-bundle",
+        "trusted-root",
+        "keyless::the_conformance_suite_s_client_asks_for_all_it_needs",
+    ),
+    (
+        "conformance-client/sign-bundle",
+        "signing-config",
+        "keyless::the_conformance_suite_s_client_asks_for_all_it_needs",
+    ),
+    (
+        "conformance-client/verify-bundle",
+        "staging",
+        "keyless::the_conformance_suite_s_client_asks_for_all_it_needs",
+    ),
+    (
+        "conformance-client/verify-bundle",
+        "bundle",
+        "keyless::the_conformance_suite_s_client_asks_for_all_it_needs",
+    ),
+    (
+        "conformance-client/verify-bundle",
+        "certificate-identity",
+        "keyless::the_public_conformance_suite_is_judged_by_the_command_line",
+    ),
+    (
+        "conformance-client/verify-bundle",
+        "certificate-oidc-issuer",
+        "keyless::the_public_conformance_suite_is_judged_by_the_command_line",
+    ),
+    (
+        "conformance-client/verify-bundle",
+        "key",
+        "keyless::the_public_conformance_suite_is_judged_by_the_command_line",
+    ),
+    (
+        "conformance-client/verify-bundle",
+        "trusted-root",
+        "keyless::the_public_conformance_suite_is_judged_by_the_command_line",
+    ),
     // The rest.
     ("triangulate", "type", "look::a_triangulation_names_the_tag"),
     ("version", "json", "command_line::versions_and_completions_are_printed"),
@@ -490,3 +551,29 @@ pub(crate) const FLAGS: &[(&str, &str, &str)] = &[
 
 /// The test that runs every row with its name: the part that the flag needs is not in this build.
 pub(crate) const REFUSED: &str = "refused::a_flag_of_a_missing_part_is_refused_by_name";
+
+/// Commands and flags of cosign 3.1.3 and 2.6.5 that are not in the tree, and why: `*` stands for the whole command.
+pub(crate) const ABSENT: &[(&str, &str, &str)] = &[
+    ("bundle/create", "*", "bundles are put together by `sign-blob`, `attest-blob` and `attach`"),
+    ("bundle/inspect", "*", "a bundle is JSON; `verify-blob` says why it does not verify"),
+    ("bundle/upgrade", "*", "needs a transparency log that is asked"),
+    ("debug/providers", "*", "needs keyless signing"),
+    (
+        "initialize",
+        "*",
+        "needs a TUF client; a trusted root that cosign fetched is found in its cache",
+    ),
+    ("generate-fig-spec", "*", "a program's private format; `completion` has the shells"),
+    ("trusted-root/create", "certificate-chain", "given up by cosign for `--fulcio`"),
+    ("trusted-root/create", "fulcio-uri", "given up by cosign for `--fulcio`"),
+    ("trusted-root/create", "ctfe-key", "given up by cosign for `--ctfe`"),
+    ("trusted-root/create", "ctfe-url", "given up by cosign for `--ctfe`"),
+    ("trusted-root/create", "ctfe-start-time", "given up by cosign for `--ctfe`"),
+    ("trusted-root/create", "ctfe-end-time", "given up by cosign for `--ctfe`"),
+    ("trusted-root/create", "rekor-key", "given up by cosign for `--rekor`"),
+    ("trusted-root/create", "rekor-url", "given up by cosign for `--rekor`"),
+    ("trusted-root/create", "rekor-start-time", "given up by cosign for `--rekor`"),
+    ("trusted-root/create", "rekor-end-time", "given up by cosign for `--rekor`"),
+    ("trusted-root/create", "timestamp-certificate-chain", "given up by cosign for `--tsa`"),
+    ("trusted-root/create", "timestamp-uri", "given up by cosign for `--tsa`"),
+];

@@ -441,14 +441,19 @@ fn the_public_conformance_suite_is_judged_by_the_command_line() {
         let root = there("trusted_root.json").unwrap_or_else(|| root.clone());
         line.extend(["--trusted-root".to_owned(), text(&root)]);
         let artifact = there("artifact").unwrap_or_else(|| cases.join("a.txt"));
-        // An attestation about the file is what some of the bundles hold.
-        let blob = [line.clone(), vec![text(&artifact)]].concat();
-        let words: Vec<&str> = blob.iter().map(String::as_str).collect();
-        let ran = stage.run(&words);
-        let attested = ran.err.contains("holds an attestation of type ");
-        let verified = ran.code == 0 || attested;
-        if verified == name.ends_with("_fail") {
-            wrong.push(format!("{name}: {}", ran.err));
+        line.push(text(&artifact));
+        // For `verify-blob` an attestation about the file is no signature; the suite takes either.
+        let client: Vec<&str> = ["conformance-client", "verify-bundle"]
+            .into_iter()
+            .chain(line.iter().skip(1).map(String::as_str))
+            .collect();
+        let blob: Vec<&str> = line.iter().map(String::as_str).collect();
+        for words in [blob, client] {
+            let ran = stage.run(&words);
+            let verified = ran.code == 0 || ran.err.contains("holds an attestation of type ");
+            if verified == name.ends_with("_fail") {
+                wrong.push(format!("{} {name}: {}", words[0], ran.err));
+            }
         }
     }
     assert!(folders.len() > 40, "{}", folders.len());
@@ -482,4 +487,21 @@ fn the_public_instance_is_known_without_a_file() {
         }
         stage.run(&words).ok();
     }
+}
+
+#[test]
+fn the_conformance_suite_s_client_asks_for_all_it_needs() {
+    let stage = stage();
+    signed_file(&stage);
+    let client = |words: &[&str]| stage.run(&[&["conformance-client"], words].concat());
+    let verify = |words: &[&str]| client(&[&["verify-bundle"], words].concat());
+    verify(&["f"]).fails(1, "required flag(s) \"bundle\" not set");
+    verify(&["--bundle", "fs.json", "f"]).fails(1, "either --key, or --certificate-identity");
+    for root in [&[][..], &["--staging"]] {
+        let line = [&["--bundle", "fs.json"], &WHO[..], root, &["f"]].concat();
+        verify(&line).fails(1, "not enough verified log entries");
+    }
+    let line = ["sign-bundle", "--staging", "--identity-token=t", "--bundle=b", "--in-toto"];
+    let roots = ["--trusted-root=t", "--signing-config=s", "f"];
+    client(&[&line[..], &roots].concat()).fails(1, "needs keyless signing");
 }

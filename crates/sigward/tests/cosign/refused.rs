@@ -1,6 +1,6 @@
 //! Flags of parts that this build does not have: refused by name, by each command that knows them, before anything is done.
 use crate::{
-    flag_table::{FLAGS, REFUSED},
+    flag_table::{ABSENT, FLAGS, REFUSED},
     stage::{IGNORE_LOG, NO_LOG, Stage},
 };
 
@@ -125,5 +125,20 @@ fn a_flag_of_a_missing_part_is_refused_by_name() {
     ] {
         let words = line(command, &image);
         stage.run(&words.iter().map(String::as_str).collect::<Vec<_>>()).ok();
+    }
+}
+
+#[test]
+fn what_is_absent_is_unknown_by_name() {
+    let stage = Stage::new();
+    for (command, flag, _) in ABSENT {
+        let mut words: Vec<&str> = command.split('/').collect();
+        if *flag == "*" {
+            stage.run(&words).fails(1, &format!("unknown command {:?}", words[0]));
+        } else {
+            let flag = format!("--{flag}");
+            words.extend([flag.as_str(), "x"]);
+            stage.run(&words).fails(1, &format!("unknown flag: {flag}"));
+        }
     }
 }

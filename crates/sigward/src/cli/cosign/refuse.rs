@@ -61,6 +61,16 @@ const UNAVAILABLE: &[(&str, &[&str], &[&str])] = &[
     ("a key management service", &[], &["kms"]),
 ];
 
+/// What a flag needs that this build does not have.
+#[cfg(test)]
+pub(super) fn reason(command: &str, id: &str) -> Option<&'static str> {
+    let about = |commands: &[&str]| commands.is_empty() || commands.contains(&command);
+    UNAVAILABLE
+        .iter()
+        .find(|(_, commands, ids)| about(commands) && ids.contains(&id))
+        .map(|(needs, _, _)| *needs)
+}
+
 /// Refuses a command line that sets a flag of a part this build does not have.
 ///
 /// # Errors

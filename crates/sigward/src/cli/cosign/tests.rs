@@ -1,6 +1,6 @@
 //! The tree of commands against the table of tests: no flag without a test of its effect or of its refusal.
 use clap::Command;
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt::Write as _};
 
 #[path = "../../../tests/cosign/flag_table.rs"]
 mod flag_table;
@@ -91,6 +91,93 @@ fn every_row_names_a_flag_and_a_test_that_exist() {
                 || text.contains(&letter(flag))),
             "{test} does not speak of --{flag}"
         );
+    }
+}
+
+/// What a flag of the table needs, when it is refused.
+fn refusal(command: &str, flag: &str) -> &'static str {
+    let last = command.rsplit('/').next().unwrap_or_default();
+    let id = flag.replace('-', "_");
+    super::refuse::reason(last, &id).unwrap_or("not available")
+}
+
+/// The table as people read it.
+fn document() -> String {
+    let mut text = String::from(
+        "# cosign's commands and flags\n\n\
+         Every command and flag of cosign 3.1 and 2.6 that Sigward knows, with the test of its effect or what it needs that is \
+         not there: such a flag is refused by name, none is accepted and ignored. A test compares this page with the tree of \
+         commands; `SIGWARD_WRITE_DOCS=1 cargo test -p sigward --bin sigward the_page_of_flags` writes it anew.\n\n\
+         | command | flag | effect | test |\n|---|---|---|---|\n",
+    );
+    let mut command = super::command();
+    command.build();
+    let mut commands = BTreeSet::new();
+    names(&command, "", &mut commands);
+    let tree = tree();
+    for name in commands {
+        let own: Vec<&String> =
+            tree.iter().filter(|(command, _)| *command == name).map(|(_, flag)| flag).collect();
+        let shown = name.replace('/', " ");
+        let _ = writeln!(text, "| `{shown}` | | command | |");
+        for flag in own {
+            let row = |exact: bool| {
+                flag_table::FLAGS.iter().find(|(commands, known, _)| {
+                    known == flag
+                        && (if exact {
+                            commands.split(' ').any(|one| means(one, &name))
+                        } else {
+                            *commands == "*"
+                        })
+                })
+            };
+            let Some((_, _, test)) = row(true).or_else(|| row(false)) else { continue };
+            let effect = if *test == flag_table::REFUSED {
+                format!("refused: needs {}", refusal(&name, flag))
+            } else {
+                "as in cosign, or COMPAT.md".to_owned()
+            };
+            let _ = writeln!(text, "| `{shown}` | `--{flag}` | {effect} | `{test}` |");
+        }
+    }
+    text.push_str("\n## Not in the tree\n\n| command | flag | why |\n|---|---|---|\n");
+    for (command, flag, why) in flag_table::ABSENT {
+        let flag = if *flag == "*" { "all".to_owned() } else { format!("`--{flag}`") };
+        let _ = writeln!(text, "| `{}` | {flag} | {why} |", command.replace('/', " "));
+    }
+    text
+}
+
+/// Every command without commands below it.
+fn names(command: &Command, above: &str, found: &mut BTreeSet<String>) {
+    for subcommand in command.get_subcommands().filter(|it| it.get_name() != "help") {
+        let name = format!("{above}{}", subcommand.get_name());
+        if subcommand.has_subcommands() {
+            names(subcommand, &format!("{name}/"), found);
+        } else {
+            found.insert(name);
+        }
+    }
+}
+
+#[test]
+fn the_page_of_flags_is_this_table() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/cosign-flags.md");
+    let text = document();
+    if std::env::var_os("SIGWARD_WRITE_DOCS").is_some() {
+        std::fs::write(&path, &text).unwrap();
+    }
+    let written = std::fs::read_to_string(&path).unwrap();
+    assert!(written == text, "docs/cosign-flags.md is not what the tree of commands says");
+}
+
+#[test]
+fn what_is_absent_is_not_there() {
+    let tree = tree();
+    for (command, flag, _) in flag_table::ABSENT {
+        let there =
+            tree.iter().any(|(known, long)| known == command && (*flag == "*" || long == flag));
+        assert!(!there, "{command} has --{flag}");
     }
 }
 

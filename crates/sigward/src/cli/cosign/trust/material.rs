@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 /// The public instance's trusted root, as of the root of its TUF repository in version 16 (2026), whose signatures by
 /// version 14 were checked when it was taken over. What a TUF client keeps on this machine goes before it.
 const PUBLIC_GOOD: &[u8] = include_bytes!("public_good.json");
+/// The staging instance's, of the same time; only who asks for it by name is judged by it.
+const STAGING: &[u8] = include_bytes!("staging.json");
 /// Where the public instance's TUF repository is.
 const PUBLIC_MIRROR: &str = "https://tuf-repo-cdn.sigstore.dev";
 
@@ -71,6 +73,14 @@ pub(in crate::cli::cosign) fn material(named: Named<'_>) -> Result<TrustedRoot, 
         return Ok(TrustedRoot::new(parts(named)?)?);
     }
     public_or_cached()
+}
+
+/// The staging instance's trusted root.
+///
+/// # Errors
+/// None: what is built in is tested.
+pub(in crate::cli::cosign) fn staging() -> Result<TrustedRoot, Failure> {
+    Ok(TrustedRoot::parse(STAGING)?)
 }
 
 fn parts(named: Named<'_>) -> Result<TrustParts, Failure> {
@@ -165,10 +175,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_built_in_root_is_one() {
-        let root = TrustedRoot::parse(PUBLIC_GOOD).unwrap();
-        assert!(root.unsupported().is_empty());
-        assert!(!root.parts().tlogs.is_empty() && !root.parts().ctlogs.is_empty());
+    fn the_built_in_roots_are_some() {
+        for bytes in [PUBLIC_GOOD, STAGING] {
+            let root = TrustedRoot::parse(bytes).unwrap();
+            assert!(root.unsupported().is_empty());
+            assert!(!root.parts().tlogs.is_empty() && !root.parts().ctlogs.is_empty());
+        }
     }
 
     #[test]
