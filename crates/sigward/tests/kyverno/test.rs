@@ -172,7 +172,10 @@ fn what_a_generate_rule_makes_is_compared_with_its_file() {
     stage.test_file(
         "- {policy: p, rule: r, resources: [good], result: pass, generatedResource: made.yaml}\n",
     );
-    stage.run(&["test", "."]).code(0).says(&["1 tests passed and 0 tests failed"]);
+    stage.run(&["test", "."]).code(0).says(&[
+        "│ r    │ v1/ConfigMap/default/good-cm │ Pass   │ Ok     │",
+        "1 tests passed and 0 tests failed",
+    ]);
     stage.write("made.yaml", &stage.read("made.yaml").replace("k: v", "k: w"));
     stage.run(&["test", ".", "--detailed-results"]).code(1).says(&["Resource diff", "/data/k"]);
 }

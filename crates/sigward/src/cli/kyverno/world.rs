@@ -20,6 +20,8 @@ use std::{collections::BTreeMap, sync::Arc};
 pub(crate) struct World {
     /// Objects from files.
     pub(crate) shelf: Shelf,
+    /// Whether the files are all that there is: what they do not hold is absent, not unknown.
+    pub(crate) is_whole: bool,
     /// `apiCallResponses`.
     pub(crate) calls: Vec<MockCall>,
     /// `globalContextEntries`, by entry and by `entry.projection`.
@@ -95,7 +97,7 @@ impl World {
         let path = ApiPath::parse(path).filter(|_| !call.post && self.cluster.is_none())?;
         let held: Vec<&Value> =
             self.shelf.objects().filter(|object| path.is_kind_of(object)).collect();
-        if held.is_empty() {
+        if held.is_empty() && !self.is_whole {
             return None;
         }
         let text = |object: &Value, name: &str| {

@@ -246,6 +246,7 @@ impl Case<'_> {
         }
         let sources = results.iter().map(|one| &one.clone_source).filter(|path| !path.is_empty());
         let paths: BTreeSet<&String> = sources.chain(&test.cluster_resources).collect();
+        world.is_whole = !paths.is_empty();
         for path in paths {
             for object in read_objects(folder, path)? {
                 match object.at_path(&["spec", "resources"]).and_then(Value::as_list) {

@@ -94,6 +94,10 @@ impl Table<'_> {
             asked = true;
             for outcome in response.rules.iter().filter(|one| is_rule(expected, &one.rule)) {
                 match outcome.rule_type {
+                    // Nothing was made: the rule itself is what there is to check.
+                    RuleType::Generation if response.generated.is_empty() => {
+                        self.status_row(expected, resource, outcome, None);
+                    }
                     RuleType::Generation => {
                         for (rule, object) in &response.generated {
                             if *rule == outcome.rule {
@@ -164,6 +168,18 @@ impl Table<'_> {
         if asks && found.is_none() {
             return true;
         }
+        self.status_row(expected, shown, outcome, found);
+        false
+    }
+
+    /// The row of a rule's status, unless the comparison with a file has failed already.
+    fn status_row(
+        &mut self,
+        expected: &Expected,
+        shown: &Value,
+        outcome: &RuleOutcome,
+        found: Option<(String, String, bool)>,
+    ) {
         let status = status(outcome, self.policies);
         let (reason, message, failed) = match found {
             Some(found @ (_, _, true)) => found,
@@ -183,7 +199,6 @@ impl Table<'_> {
             message,
             failed,
         });
-        false
     }
 
     fn push(&mut self, row: Row) {
