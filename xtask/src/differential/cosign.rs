@@ -3,6 +3,7 @@
 //!
 //! A line is run with the same words by a peer and by us, each in a folder and before a registry of its own. What
 //! differs has to be known: a row of [`scenarios::EXPLAINED`] names the row of COMPAT.md. The rest is a failure.
+mod certificates;
 mod normal;
 mod scenarios;
 mod snapshot;
@@ -69,7 +70,11 @@ pub fn run(peers: &Peers, options: &Options) -> Result<bool> {
     };
     let folder = workspace::root().join("target/differential/cosign");
     let mut rows = Vec::new();
-    for scenario in SCENARIOS {
+    let suite = workspace::shared().and_then(|shared| scenarios::conformance(&shared));
+    if suite.is_none() {
+        println!("skipped: the conformance cases are not there (SIGWARD_SHARED)");
+    }
+    for scenario in SCENARIOS.iter().chain(&suite) {
         let wanted = options.filters.is_empty()
             || options.filters.iter().any(|filter| scenario.name.contains(filter.as_str()));
         if !wanted {
@@ -133,10 +138,23 @@ fn play(folder: &Path, scenario: &Scenario, program: &Path, name: &str) -> Resul
     );
     let home = scratch.folder().display().to_string();
     let own = [(host.as_str(), "HOST"), (home.as_str(), "FOLDER")];
+    let shared = workspace::shared().unwrap_or_default().display().to_string();
+    let certified = certificates::own()?;
+    for (name, text) in [
+        ("ca.pem", &certified.authority),
+        ("leaf.pem", &certified.certificate),
+        ("leaf.key", &certified.key),
+    ] {
+        scratch.write(name, text)?;
+    }
     let mut before = snapshot::of(&registry);
     let mut did = Vec::new();
-    for step in scenario.steps {
-        let line = step.line.replace("HOST", &host).replace("DIGEST", &digest);
+    for step in scenario.steps.iter() {
+        let line = step
+            .line
+            .replace("HOST", &host)
+            .replace("DIGEST", &digest)
+            .replace(scenarios::SHARED, &shared);
         let mut words: Vec<&str> = line.split_whitespace().collect();
         let mut command = scratch.command(program);
         let mut into = None;
@@ -178,13 +196,13 @@ fn compare(scenario: &Scenario, peer: Peer, step: &Step, theirs: &Did, own: &Did
     }
     let known = EXPLAINED.iter().find(|known| {
         known.scenario == scenario.name
-            && known.line.is_none_or(|line| line == step.line)
+            && known.line.is_none_or(|line| step.line.contains(line))
             && known.peer.is_none_or(|only| only == peer)
     });
     Row {
         scenario: scenario.name,
         peer,
-        line: step.line.to_owned(),
+        line: step.line.clone().into_owned(),
         peer_code: theirs.code,
         our_code: own.code,
         explained: known.filter(|_| !differs.is_empty()).map(|known| known.why),
