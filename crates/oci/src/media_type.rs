@@ -19,6 +19,8 @@ pub const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json"
 
 /// A layer of a `.sig` manifest: the signed payload.
 pub const COSIGN_SIMPLE_SIGNING: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
+/// The artifact type of a referrer that holds such layers (cosign's experimental OCI 1.1 mode).
+pub const COSIGN_SIGNATURE: &str = "application/vnd.dev.cosign.artifact.sig.v1+json";
 /// A layer of an `.att` manifest: a DSSE envelope.
 pub const DSSE_ENVELOPE: &str = "application/vnd.dsse.envelope.v1+json";
 /// A Sigstore bundle as cosign 3 writes it: artifact type of the referrer and type of its layer.

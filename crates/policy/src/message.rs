@@ -10,8 +10,9 @@ use crate::{
 use sigward_document::Value;
 use sigward_oci::DigestReference;
 use sigward_sigstore::{
+    certificate::IdentityMismatch,
     requirement::Shows,
-    verified::{Proof, Refusal},
+    verified::{Proof, Refusal, RefusedBecause},
 };
 use smol_str::SmolStr;
 use std::collections::BTreeMap;
@@ -243,8 +244,31 @@ pub(crate) fn refusal(refusal: &Refusal) -> String {
         {
             attestation_absent(predicate_type)
         }
-        Shows::Signature | Shows::Statements { .. } => refusal.to_string(),
+        Shows::Signature | Shows::Statements { .. } => {
+            identity_mismatch(refusal).unwrap_or_else(|| refusal.to_string())
+        }
     }
+}
+
+/// When all signatures hold and none is by the wanted identity: how the last one differs.
+// Kyverno 1.19: these three sentences; test: another_identity_is_refused_in_kyvernos_words
+fn identity_mismatch(refusal: &Refusal) -> Option<String> {
+    let mut said = None;
+    for (_, why) in &refusal.candidates {
+        let RefusedBecause::Identity { why, .. } = why else { return None };
+        said = Some(match &**why {
+            IdentityMismatch::Issuer { expected, found } => {
+                format!("issuer mismatch: expected {expected}, received {found}")
+            }
+            IdentityMismatch::Subject { expected, found } => {
+                format!("subject mismatch: expected {expected}, received {found}")
+            }
+            IdentityMismatch::Extension { name, expected, found } => {
+                format!("extension mismatch: expected {expected} for key {name}, received {found}")
+            }
+        });
+    }
+    said
 }
 
 /// What a proof looked at, attestor by attestor, without repetition.

@@ -273,9 +273,6 @@ fn refuse(wire: &v1::ImageVerification, path: &str, sink: &mut Sink) {
     if wire.effective_kind() == ImageVerificationType::Notary {
         sink.unsupported(&format!("{path}.type"), "type Notary");
     }
-    if wire.cosign_oci11 == Some(true) {
-        sink.unsupported(&format!("{path}.cosignOCI11"), "cosignOCI11");
-    }
 }
 
 /// Compiles an entry in which nothing is variable any more.

@@ -47,10 +47,6 @@ fn what_this_build_does_not_do_is_refused_by_name() {
         "type Notary is not supported in this build",
     );
     refused(
-        r#"{"imageReferences":["x"],"cosignOCI11":true,"required":false}"#,
-        "cosignOCI11 is not supported in this build",
-    );
-    refused(
         r#"{"imageReferences":["x"],"attestors":[{"entries":[{"keys":{"kms":"awskms:///k"}}]}]}"#,
         "a key management service is not supported in this build",
     );

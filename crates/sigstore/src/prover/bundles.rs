@@ -6,6 +6,7 @@
 use super::{
     Ask,
     judge::{self, Court, Enveloped},
+    legacy,
     search::{Candidate, Judged, Listing, SignedImage, What, malformed, place_of},
 };
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
     encoding::printable,
     keys::Certificate,
     proofs::{self, Claim, Evidence},
-    requirement::{Attestor, ClaimRule, Shows, Who},
+    requirement::{Attestor, ClaimRule, Shows, Stores, Who},
     tlog::LoggedContent,
     verified::{Proved, RefusedBecause, SignatureForm, Signed, Store},
 };
@@ -43,7 +44,7 @@ pub(super) fn list(bytes: &[u8], attestor: &Attestor, repository: &SmolStr) -> L
     };
     let (mut candidates, mut refused) = (Vec::new(), Vec::new());
     for entry in index.manifests {
-        let Some(certain) = may_be_bundle(&entry) else { continue };
+        let Some(certain) = may_be_bundle(&entry, attestor) else { continue };
         let want = Ask::Manifest { repository: repository.clone(), digest: entry.digest.clone() };
         match other_type(&entry.annotations, attestor) {
             Some(why) => refused.push((place_of(&want), why)),
@@ -53,14 +54,24 @@ pub(super) fn list(bytes: &[u8], attestor: &Attestor, repository: &SmolStr) -> L
     Listing::Candidates { candidates, refused, untold: None }
 }
 
+/// True when a referrer that holds attached layers counts as well.
+///
+/// COMPAT: cosign 3.1.1: `--experimental-oci11` (Kyverno's `cosignOCI11`) looks for signatures there instead
+/// of under the tag, and only in the last of them; here they count wherever signatures are looked for.
+/// test: signatures_in_referrers_of_oci_1_1_count
+fn takes_layers(attestor: &Attestor) -> bool {
+    attestor.shows == Shows::Signature && attestor.order != Stores::BundleOnly
+}
+
 /// `Some(true)` when it says that it is a bundle, `Some(false)` when its manifest has to tell.
-fn may_be_bundle(entry: &Descriptor) -> Option<bool> {
+fn may_be_bundle(entry: &Descriptor, attestor: &Attestor) -> Option<bool> {
     if !media_type::is_manifest(&entry.media_type) {
         return None;
     }
     match entry.artifact_type.as_deref() {
         Some(kind) if media_type::is_sigstore_bundle(kind) => Some(true),
         None | Some("" | media_type::OCI_EMPTY) => Some(false),
+        Some(media_type::COSIGN_SIGNATURE) if takes_layers(attestor) => Some(false),
         Some(_) => None,
     }
 }
@@ -87,7 +98,7 @@ pub(super) fn judge(
 ) -> Judged {
     let place = place_of(&candidate.want);
     match &candidate.what {
-        What::Referrer { certain } => referrer(bytes, *certain, court.attestor, repository, &place),
+        What::Referrer { certain } => referrer(bytes, *certain, court, repository, &place),
         What::Bundle => bundle(bytes, court, &place),
         What::Image(image) => over_manifest(bytes, image, court),
         What::Payload { .. } | What::Envelope { .. } | What::Searched { .. } => Judged::NotOne,
@@ -120,7 +131,7 @@ fn prove_message(
 fn referrer(
     bytes: &[u8],
     certain: bool,
-    attestor: &Attestor,
+    court: &Court<'_>,
     repository: &SmolStr,
     place: &SmolStr,
 ) -> Judged {
@@ -129,6 +140,10 @@ fn referrer(
         Ok(Manifest::Index(_)) => return Judged::NotOne,
         Err(error) => return Judged::Untold(malformed(place, &error.to_string())),
     };
+    let attestor = court.attestor;
+    if manifest.config.media_type == media_type::COSIGN_SIGNATURE && takes_layers(attestor) {
+        return Judged::Layers(legacy::layers(manifest.layers, attestor, repository, court.board));
+    }
     let layer = match manifest.layers.as_slice() {
         [layer] if media_type::is_sigstore_bundle(&layer.media_type) => layer,
         _ if certain => {

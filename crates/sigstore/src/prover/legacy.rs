@@ -19,7 +19,7 @@ use crate::{
     tlog::{LogEntry, LoggedContent},
     verified::{Proved, RefusedBecause, Signed, Store},
 };
-use sigward_oci::{Attachment, Digest, Manifest, attached_tag, media_type};
+use sigward_oci::{Attachment, Descriptor, Digest, Manifest, attached_tag, media_type};
 use smol_str::{SmolStr, format_smolstr};
 use std::collections::BTreeMap;
 
@@ -63,8 +63,18 @@ pub(super) fn list(
         }
         Err(error) => return Listing::Untold(malformed(&place, &error.to_string())),
     };
+    layers(manifest.layers, attestor, repository, board)
+}
+
+/// Those of a manifest's layers that can match.
+pub(super) fn layers(
+    layers: Vec<Descriptor>,
+    attestor: &Attestor,
+    repository: &SmolStr,
+    board: &Board,
+) -> Listing {
     let (mut candidates, mut refused, mut untold) = (Vec::new(), Vec::new(), None);
-    for layer in manifest.layers {
+    for layer in layers {
         let want = Ask::Blob {
             repository: repository.clone(),
             digest: layer.digest.clone(),

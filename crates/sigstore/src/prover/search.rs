@@ -28,6 +28,8 @@ pub(super) enum Judged {
     Refused(RefusedBecause),
     /// Could not be told.
     Untold(Cause),
+    /// A referrer that holds attached layers.
+    Layers(Listing),
     /// Turned out to be something else altogether.
     NotOne,
 }
@@ -83,7 +85,6 @@ impl Listing {
 }
 
 struct Walk {
-    store: Store,
     candidates: Vec<Candidate>,
     batch: usize,
 }
@@ -227,7 +228,7 @@ impl Search {
                     self.untold
                         .get_or_insert(too_large(&place, "more candidates than are examined"));
                 }
-                self.walk = Some(Walk { store, candidates, batch: FIRST_BATCH });
+                self.walk = Some(Walk { candidates, batch: FIRST_BATCH });
             }
         }
     }
@@ -255,7 +256,7 @@ impl Search {
                 }
                 if board.evidence.contains_key(&candidate.want) {
                     moved = true;
-                    waiting.extend(self.judge(candidate, walk.store, board));
+                    waiting.extend(self.judge(candidate, board));
                 } else {
                     if let Ask::Blob { size, .. } = &candidate.want
                         && !missing.contains(&candidate.want)
@@ -288,10 +289,10 @@ impl Search {
     }
 
     /// Judges one candidate whose evidence is there; gives it back when it needs more.
-    fn judge(&mut self, candidate: Candidate, store: Store, board: &Board) -> Option<Candidate> {
+    fn judge(&mut self, candidate: Candidate, board: &Board) -> Vec<Candidate> {
         let place = place_of(&candidate.want);
         let judged = match board.evidence.get(&candidate.want) {
-            None => return Some(candidate),
+            None => return vec![candidate],
             Some(Err(cause)) => Judged::Untold(cause.clone()),
             // The log does not know it.
             Some(Ok(None)) if matches!(candidate.want, Ask::LogEntry { .. }) => {
@@ -301,7 +302,7 @@ impl Search {
             Some(Ok(None)) => Judged::Refused(RefusedBecause::NothingFound),
             Some(Ok(Some(bytes))) => match sound(&candidate.want, bytes, &place, board) {
                 Err(cause) => Judged::Untold(cause),
-                Ok(()) => self.weigh(bytes, &candidate, store, board),
+                Ok(()) => self.weigh(bytes, &candidate, board),
             },
         };
         match judged {
@@ -314,37 +315,51 @@ impl Search {
                 | Ask::Referrers { .. }
                 | Ask::Attached { .. }
                 | Ask::Manifest { .. }
-                | Ask::LogEntry { .. } => return Some(*next),
+                | Ask::LogEntry { .. } => return vec![*next],
             },
             Judged::Passed(signed, predicate) => self.passed.push((*signed, predicate)),
             Judged::Refused(why) => self.refused.push((place, why)),
-            Judged::Untold(cause) => {
+            Judged::Untold(cause) | Judged::Layers(Listing::Untold(cause)) => {
                 self.untold.get_or_insert(cause);
+            }
+            Judged::Layers(Listing::Candidates { candidates, refused, untold }) => {
+                self.refused.extend(refused);
+                if let Some(cause) = untold {
+                    self.untold.get_or_insert(cause);
+                }
+                return candidates;
             }
             Judged::NotOne => {}
         }
-        None
+        Vec::new()
     }
 
     /// Judges bytes that are what they were asked for.
-    fn weigh(&self, bytes: &[u8], candidate: &Candidate, store: Store, board: &Board) -> Judged {
+    fn weigh(&self, bytes: &[u8], candidate: &Candidate, board: &Board) -> Judged {
         let material = match Material::of(&self.attestor, &board.trust) {
             Ok(material) => material,
             Err(id) => return Judged::Untold(unavailable(id, board)),
         };
         let court = Court { attestor: &self.attestor, board, material };
-        if let What::Searched { of } = &candidate.what {
-            return match (LogEntry::parse_rekor_v1_list(bytes), board.evidence.get(&of.want)) {
-                (Ok(found), Some(Ok(Some(layer)))) => legacy::judge(layer, of, &court, Some(found)),
-                (Err(error), _) => {
-                    Judged::Untold(malformed(&place_of(&candidate.want), &error.to_string()))
+        match &candidate.what {
+            What::Payload { .. } | What::Envelope { .. } => {
+                legacy::judge(bytes, candidate, &court, None)
+            }
+            What::Referrer { .. } | What::Bundle | What::Image(_) => {
+                bundles::judge(bytes, candidate, &court, &self.repository(board))
+            }
+            What::Searched { of } => {
+                let found = LogEntry::parse_rekor_v1_list(bytes);
+                match (found, board.evidence.get(&of.want)) {
+                    (Ok(found), Some(Ok(Some(layer)))) => {
+                        legacy::judge(layer, of, &court, Some(found))
+                    }
+                    (Err(error), _) => {
+                        Judged::Untold(malformed(&place_of(&candidate.want), &error.to_string()))
+                    }
+                    (Ok(_), _) => Judged::NotOne,
                 }
-                (Ok(_), _) => Judged::NotOne,
-            };
-        }
-        match store {
-            Store::Legacy => legacy::judge(bytes, candidate, &court, None),
-            Store::Bundle => bundles::judge(bytes, candidate, &court, &self.repository(board)),
+            }
         }
     }
 

@@ -57,7 +57,11 @@ pub fn rekor_v1_dsse(envelope: &[u8], verifier: &str) -> Option<String> {
 }
 
 fn verifier_v2(key: &PublicKey, certificate: Option<&Certificate>) -> serde_json::Value {
-    let details = key_details(key);
+    // Logs know Ed25519 signatures only in their prehashed form.
+    let details = match key.algorithm() {
+        Ok(Algorithm::Ed25519) => "PKIX_ED25519_PH",
+        _ => key_details(key),
+    };
     match certificate {
         Some(certificate) => json!({
             "x509Certificate": {"rawBytes": encode_base64(certificate.as_der())},

@@ -3,11 +3,13 @@ use crate::world::{NOW, REPOSITORY, World, by, fresh, key, stating};
 use serde_json::json;
 use sigward_document::{Root as _, View};
 use sigward_sigstore::{
+    prover::Ask,
     requirement::{Attestor, ClaimRule, Stores},
     statement::COSIGN_SIGN,
     verified::{RefusedBecause, Store},
 };
 use sigward_testkit::{
+    artifact::{OCI_INDEX, OCI_MANIFEST},
     keys::{Algorithm, KeyPair, Scheme},
     signing::{Damage, Knobs, legacy},
 };
@@ -185,7 +187,7 @@ fn signatures_may_lie_in_another_repository_and_under_a_prefix() {
     world.verified(&Attestor { store: Some("sigs/here".into()), ..by(&key()) });
 
     let manifest = world.attached("sig");
-    let sigward_sigstore::prover::Ask::Attached { tag, .. } = manifest else { panic!("a tag") };
+    let Ask::Attached { tag, .. } = manifest else { panic!("a tag") };
     let stored = world.registry.manifest("sigs/here", &tag).unwrap();
     let attestor =
         Attestor { store: Some("sigs/here".into()), tag_prefix: "dev-".into(), ..by(&key()) };
@@ -248,4 +250,43 @@ fn without_claims_a_signature_of_another_image_is_shown_as_such() {
     let world = World::new();
     world.place().sign_bundle(&key(), &knobs).unwrap();
     world.refusal(&Attestor { claims: ClaimRule::InsecureIgnored, ..by(&key()) });
+}
+
+#[test]
+fn signatures_in_referrers_of_oci_1_1_count() {
+    for referrers_api in [true, false] {
+        let world = World::with(referrers_api);
+        world.place().sign_legacy(&fresh(), &Knobs::default()).unwrap();
+        world.place().sign_legacy(&key(), &Knobs::default()).unwrap();
+        // The same layers, as a referrer instead of under a tag.
+        let Ask::Attached { tag, .. } = world.attached("sig") else { panic!("a tag") };
+        let attached = world.registry.manifest(REPOSITORY, &tag).unwrap();
+        let mut manifest: serde_json::Value = serde_json::from_slice(&attached.bytes).unwrap();
+        let kind = "application/vnd.dev.cosign.artifact.sig.v1+json";
+        manifest["config"]["mediaType"] = kind.into();
+        let image = world.registry.manifest(REPOSITORY, &world.digest).unwrap();
+        manifest["subject"] = json!({
+            "mediaType": OCI_MANIFEST, "digest": world.digest, "size": image.bytes.len(),
+        });
+        let bytes = manifest.to_string().into_bytes();
+        let digest = sigward_testkit::digest::sha256(&bytes);
+        let size = bytes.len();
+        assert!(world.registry.remove_tag(REPOSITORY, &tag));
+        world.registry.put_manifest(REPOSITORY, &digest, OCI_MANIFEST, bytes);
+        if !referrers_api {
+            let index = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [{
+                "mediaType": OCI_MANIFEST, "digest": digest, "size": size, "artifactType": kind,
+            }]});
+            let fallback = world.digest.replacen(':', "-", 1);
+            let index = index.to_string().into_bytes();
+            world.registry.put_manifest(REPOSITORY, &fallback, OCI_INDEX, index);
+        }
+        world.verified(&by(&key()));
+        assert_eq!(
+            world.refusal(&by(&KeyPair::generate(Algorithm::EcdsaP256).unwrap())).candidates.len(),
+            2
+        );
+        let bundles = Attestor { order: Stores::BundleOnly, ..by(&key()) };
+        assert!(world.refusal(&bundles).nothing_found());
+    }
 }
