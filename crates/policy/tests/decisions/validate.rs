@@ -3,7 +3,7 @@ use crate::world::{World, parse, request};
 use sigward_document::Value;
 use sigward_policy::{
     decision::{Decision, Status},
-    fact::{Fact, Fetch},
+    fact::{CauseKind, Fact, Fetch},
     request::{Lazy, Operation, Request, Stage},
 };
 
@@ -544,4 +544,36 @@ fn the_validating_webhook_gets_every_operation_of_a_validate_rule() {
     // Only a part of what is deleted, or of the kinds.
     assert_eq!(exclude("names: [a], operations: [DELETE]"), [Create, Update, Delete, Connect]);
     assert_eq!(exclude("kinds: [Secret], operations: [DELETE]"), [Create, Update, Delete, Connect]);
+}
+
+#[test]
+fn at_most_sixteen_elements_wait_at_a_time() {
+    use sigward_policy::{
+        evaluate::{NoProbe, Progress, Step, evaluate},
+        fact::{Facts, NoMemory},
+    };
+    let validate = "{message: m, foreach: [{list: request.object.a, context: [{name: got, apiCall: {urlPath: '/api/v1/{{element}}'}}], \
+         deny: {conditions: {any: [{key: '{{ got.x }}', operator: Equals, value: 2}]}}}]}";
+    let numbers: Vec<String> = (0..40).map(|n| n.to_string()).collect();
+    let request = create(&format!("{{a: [{}]}}", numbers.join(", ")));
+    let snapshot = world("", "", validate).snapshot();
+    let mut facts = Facts::new(std::sync::Arc::new(NoMemory));
+    let step = evaluate(&snapshot, &request, &mut facts, &mut Progress::default(), &mut NoProbe);
+    let Step::Need(wanted) = step else { panic!("{step:#?}") };
+    assert_eq!(wanted.len(), 16);
+}
+
+#[test]
+fn an_element_whose_precondition_could_not_be_told_is_an_error() {
+    let validate = "{message: m, foreach: [{list: request.object.a, context: [{name: got, apiCall: {urlPath: '/api/v1/x'}}], \
+         preconditions: {all: [{key: '{{ got.x }}', operator: Equals, value: 2}]}, pattern: {a: 1}}]}";
+    let world = world(ENFORCE, "", validate);
+    world.answer("/api/v1/", Fact::Document(Err(crate::world::cause(CauseKind::Unavailable))));
+    let decision = world.decide(create("{a: [{a: 1}]}"));
+    assert!(!decision.allowed);
+    let said = outcome(&decision);
+    assert!(
+        said.starts_with("error: validation failure: failed to evaluate preconditions: "),
+        "{said}"
+    );
 }
