@@ -12,6 +12,7 @@ mod input;
 mod jp;
 mod kinds;
 mod language;
+mod migrate;
 mod oci;
 mod processor;
 mod sarif;
@@ -35,7 +36,7 @@ use std::{
 };
 
 /// Commands that only Kyverno has; `version` and `completion` are ours and cosign's as well.
-const COMMANDS: &[&str] = &["apply", "create", "docs", "fix", "jp", "oci", "test"];
+const COMMANDS: &[&str] = &["apply", "create", "docs", "fix", "jp", "migrate", "oci", "test"];
 
 /// Kyverno's command line, when called by its name.
 #[derive(Debug, Parser)]
@@ -67,6 +68,7 @@ pub(crate) enum Commands {
     Docs(docs::Docs),
     Fix(fix::Fix),
     Jp(jp::Jp),
+    Migrate(migrate::Migrate),
     Oci(oci::Oci),
     Test(Box<test::Test>),
 }
@@ -110,6 +112,7 @@ pub(crate) fn run_parsed(command: Commands) -> ExitCode {
         Commands::Docs(docs) => docs.run(Kyverno::command()),
         Commands::Fix(fix) => fix.run(),
         Commands::Jp(jp) => jp.run(),
+        Commands::Migrate(migrate) => migrate.run(),
         Commands::Oci(oci) => oci.run(),
         Commands::Test(test) => test.run(),
     })

@@ -1,7 +1,7 @@
 //! `apply --cluster`: pages of a live API server, which here is a few lines on loopback.
 use crate::stage::Stage;
 use std::{
-    io::{BufRead as _, BufReader, Write as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{Ipv4Addr, TcpListener, TcpStream},
     sync::{Arc, Mutex},
     thread,
@@ -25,6 +25,25 @@ fn answer(target: &str) -> (&'static str, String) {
                 r#"{{"metadata":{{"name":""}},"versions":[{{"version":"v1","resources":[{pods}]}}]}}"#
             )),
         );
+    }
+    let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/things.example.com";
+    if target == definitions {
+        return ("200 OK", r#"{"spec":{"group":"example.com","scope":"Namespaced","names":{"kind":"Thing","plural":"things"},"versions":[{"name":"v1beta1","storage":false},{"name":"v1","storage":true}]},"status":{"storedVersions":["v1beta1","v1"]}}"#.to_owned());
+    }
+    if target.starts_with("/apis/example.com/v1/things?") {
+        let thing = |name: &str| format!(r#"{{"metadata":{{"name":"{name}","namespace":"n"}}}}"#);
+        return (
+            "200 OK",
+            format!(r#"{{"metadata":{{}},"items":[{},{}]}}"#, thing("a"), thing("b")),
+        );
+    }
+    if target.starts_with("/apis/example.com/v1/namespaces/n/things/b?") {
+        return ("409 Conflict", r#"{"kind":"Status","code":409,"message":"changed","reason":"Conflict","status":"Failure"}"#.to_owned());
+    }
+    if target.starts_with("/apis/example.com/v1/namespaces/n/things/a?")
+        || target.starts_with(&format!("{definitions}/status?"))
+    {
+        return ("200 OK", "{}".to_owned());
     }
     let Some(query) = target.strip_prefix("/api/v1/pods?") else {
         return ("404 Not Found", r#"{"kind":"Status","code":404,"message":"no such path","reason":"NotFound","status":"Failure"}"#.to_owned());
@@ -58,16 +77,23 @@ fn serve(stream: TcpStream, asked: &Mutex<Vec<String>>) -> std::io::Result<()> {
             return Ok(());
         }
         let target = first.split(' ').nth(1).unwrap_or_default().to_owned();
-        let mut line = String::new();
+        let (mut line, mut length) = (String::new(), 0);
         while reader.read_line(&mut line)? > 2 {
+            if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
+                length = value.trim().parse().unwrap_or(0);
+            }
             line.clear();
         }
-        let (status, body) = answer(&target);
-        asked.lock().unwrap().push(target);
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body)?;
+        let (status, answer) = answer(&target);
+        let method = first.split(' ').next().unwrap_or_default();
+        let said = String::from_utf8_lossy(&body).into_owned();
+        asked.lock().unwrap().push(format!("{method} {target} {said}"));
         write!(
             stream,
-            "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
+            "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{answer}",
+            answer.len()
         )?;
     }
 }
@@ -129,4 +155,29 @@ fn a_cluster_that_cannot_be_read_is_one_clear_error() {
         .run(&["apply", "policy.yaml", "--cluster", "--kubeconfig", "nowhere"])
         .code(1)
         .complains(&["Error: the kubeconfig cannot be used", "nowhere"]);
+}
+
+#[test]
+fn stored_objects_are_rewritten_and_older_versions_forgotten() {
+    let stage = Stage::sample();
+    let asked = api_server(&stage);
+    let migrate = ["migrate", "--kubeconfig", "kubeconfig", "--resource"];
+    stage.run(&[&migrate[..], &["things.example.com"]].concat()).code(0).says(&[
+        "migrating resource: things.example.com ...\n",
+        "  1 object(s) were rewritten as v1\n",
+    ]);
+    let asked = asked.lock().unwrap();
+    let has = |start: &str, part: &str| {
+        asked.iter().any(|one| one.starts_with(start) && one.contains(part))
+    };
+    assert!(
+        has("PUT /apis/example.com/v1/namespaces/n/things/a?", r#""kind":"Thing""#),
+        "{asked:#?}"
+    );
+    assert!(has("PATCH ", r#"{"status":{"storedVersions":["v1"]}}"#), "{asked:#?}");
+    drop(asked);
+    stage
+        .run(&[&migrate[..], &["nothing.example.com"]].concat())
+        .code(1)
+        .complains(&["nothing.example.com: the cluster has no such custom resource"]);
 }

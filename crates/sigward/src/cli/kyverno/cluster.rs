@@ -2,7 +2,11 @@
 use super::input::Loaded;
 use crate::{cli::cosign::Failure, in_cluster::read_key};
 use arc_swap::ArcSwap;
-use kube::{Client, api::ListParams, core::Request};
+use kube::{
+    Client,
+    api::{GetParams, ListParams, Patch, PatchParams, PostParams},
+    core::Request,
+};
 use sigward_controller::{
     cluster::{Cluster, Limits},
     discovery::{Discovery, Served},
@@ -10,6 +14,9 @@ use sigward_controller::{
 };
 use sigward_document::{Value, parse_json};
 use std::{collections::BTreeSet, path::Path, sync::Arc};
+
+/// Where definitions of custom resources are.
+const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 
 /// A connection, what is served there, and who answers for it.
 pub(crate) struct Live {
@@ -88,6 +95,37 @@ impl Live {
         kinds
     }
 
+    /// The definition of a custom resource; `None` when there is none.
+    pub(crate) async fn definition(&self, name: &str) -> Result<Option<Value>, PageError> {
+        let request = Request::new(DEFINITIONS)
+            .get(name, &GetParams::default())
+            .map_err(|error| PageError::Malformed(error.to_string()))?;
+        let text = unless(&[404], self.client.request_text(request).await)?;
+        text.map(|text| parse_json(text.as_bytes()))
+            .transpose()
+            .map_err(|error| PageError::Malformed(error.to_string()))
+    }
+
+    /// Writes an object as it is, so that it is stored in today's version. False when it is gone, or was written
+    /// by another meanwhile: then it is stored in today's version as well.
+    pub(crate) async fn rewrite(&self, kind: &Served, object: &Value) -> Result<bool, PageError> {
+        let text = |name: &str| object.str_at(&["metadata", name]).unwrap_or_default();
+        let request = Request::new(path_of(kind, text("namespace")))
+            .replace(text("name"), &PostParams::default(), object.to_json().into_bytes())
+            .map_err(|error| PageError::Malformed(error.to_string()))?;
+        Ok(unless(&[404, 409], self.client.request_text(request).await)?.is_some())
+    }
+
+    /// Says of a custom resource that all its objects are stored in one version.
+    pub(crate) async fn keep_only(&self, name: &str, version: &str) -> Result<(), PageError> {
+        let status = serde_json::json!({ "status": { "storedVersions": [version] } });
+        let request = Request::new(DEFINITIONS)
+            .patch_subresource("status", name, &PatchParams::default(), &Patch::Merge(status))
+            .map_err(|error| PageError::Malformed(error.to_string()))?;
+        self.client.request_text(request).await.map_err(refused)?;
+        Ok(())
+    }
+
     /// One page of a kind: of a namespace, or of all when it is empty.
     pub(crate) async fn page(
         &self,
@@ -96,17 +134,7 @@ impl Live {
         size: u32,
         from: &str,
     ) -> Result<Page, PageError> {
-        let mut path = if kind.group.is_empty() {
-            format!("/api/{}", kind.version)
-        } else {
-            format!("/apis/{}/{}", kind.group, kind.version)
-        };
-        if kind.namespaced && !namespace.is_empty() {
-            path.push_str("/namespaces/");
-            path.push_str(namespace);
-        }
-        path.push('/');
-        path.push_str(&kind.resource);
+        let path = path_of(kind, namespace);
         let mut parameters = ListParams::default().limit(size);
         if !from.is_empty() {
             parameters = parameters.continue_token(from);
@@ -135,6 +163,31 @@ impl Live {
             items: items.iter().filter_map(whole).collect(),
             next: tree.str_at(&["metadata", "continue"]).unwrap_or_default().to_owned(),
         })
+    }
+}
+
+/// Where objects of a kind are: of a namespace, or of all when it is empty.
+fn path_of(kind: &Served, namespace: &str) -> String {
+    let mut path = if kind.group.is_empty() {
+        format!("/api/{}", kind.version)
+    } else {
+        format!("/apis/{}/{}", kind.group, kind.version)
+    };
+    if kind.namespaced && !namespace.is_empty() {
+        path.push_str("/namespaces/");
+        path.push_str(namespace);
+    }
+    path.push('/');
+    path.push_str(&kind.resource);
+    path
+}
+
+/// The answer to what may be gone or written by another meanwhile.
+fn unless(codes: &[u16], answer: Result<String, kube::Error>) -> Result<Option<String>, PageError> {
+    match answer {
+        Ok(text) => Ok(Some(text)),
+        Err(kube::Error::Api(status)) if codes.contains(&status.code) => Ok(None),
+        Err(error) => Err(refused(error)),
     }
 }
 
