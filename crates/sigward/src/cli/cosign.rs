@@ -5,6 +5,7 @@
 mod attach;
 mod attest;
 mod attest_blob;
+mod bundle;
 mod clean;
 mod conformance_client;
 mod copy;
@@ -80,6 +81,7 @@ pub(crate) enum Commands {
     Attach(Box<attach::Attach>),
     Attest(Box<attest::Attest>),
     AttestBlob(Box<attest_blob::AttestBlob>),
+    Bundle(Box<bundle::BundleCommand>),
     Clean(Box<clean::Clean>),
     Completion(super::completion::Completion),
     #[command(hide = true)]
@@ -253,6 +255,7 @@ async fn dispatch(
         Commands::Attach(it) => attach::run(output, *it).await,
         Commands::Attest(it) => attest::run(output, *it).await,
         Commands::AttestBlob(it) => attest_blob::run(output, &it),
+        Commands::Bundle(it) => bundle::run(output, &it),
         Commands::Clean(it) => clean::run(output, *it).await,
         Commands::Completion(it) => it.run(&mut tree(), output),
         Commands::ConformanceClient(it) => conformance_client::run(&it),

@@ -249,3 +249,52 @@ fn flags_of_verify_blob_mean_what_they_mean_for_images() {
     let warned = blob(&[IGNORE_LOG]).ok();
     assert!(warned.err.contains("verification for the blob."), "{}", warned.err);
 }
+
+#[test]
+fn a_bundle_is_made_of_older_forms() {
+    let stage = Stage::with_files();
+    let signature = stage.sign_blob(&[LEGACY, "f"]).ok().out;
+    stage.write("sig", &signature);
+    stage.sign_blob(&[LEGACY, "--bundle", "old", "f"]).ok();
+    stage.write("p.json", "{}");
+    let attest = ["attest-blob", "--key", "k.key", NO_LOG, LEGACY, "--predicate", "p.json", "f"];
+    stage.write("env", stage.run(&attest).ok().out);
+    let create =
+        |more: &[&str]| stage.run(&[&["bundle", "create", "--ignore-tlog"], more].concat());
+    let key = ["--key", "k.pub", "--artifact", "f"];
+    for from in [["--signature", "sig"], ["--bundle", "old"]] {
+        let made = create(&[&from[..], &key, &["--out", "new"]].concat()).ok();
+        assert_eq!(made.out, "");
+        verified(stage.verify_blob(&["--bundle", "new", "f"]));
+    }
+    let printed = create(&["--attestation", "env", "--key", "k.pub"]).ok().out;
+    stage.write("new", printed);
+    let line = ["verify-blob-attestation", "--key", "k.pub", IGNORE_LOG, "--bundle", "new", "f"];
+    stage.run(&line).ok();
+    // The certificate of the key, and a timestamp that nobody has judged yet.
+    stage.write("cert.pem", stage.key.certificate_pem("dev").unwrap());
+    stage.write("tsr", [1, 2, 3]);
+    let certified =
+        ["--signature=sig", "--artifact=f", "--certificate=cert.pem", "--rfc3161-timestamp=tsr"];
+    let bundle: serde_json::Value = serde_json::from_str(&create(&certified).ok().out).unwrap();
+    let material = &bundle["verificationMaterial"];
+    assert!(material["certificate"]["rawBytes"].is_string(), "{bundle:#}");
+    let stamps = &material["timestampVerificationData"]["rfc3161Timestamps"];
+    assert_eq!(stamps[0]["signedTimestamp"], "AQID");
+    // What does not belong together is not put together.
+    stage.write_key("other", &KeyPair::generate(Algorithm::EcdsaP256).unwrap());
+    create(&["--signature=sig", "--artifact=f", "--key=other.pub"])
+        .fails(1, "was not made with the key");
+    create(&["--signature=sig", "--artifact=g", "--key=k.pub"])
+        .fails(1, "was not made with the key");
+    create(&["--signature=sig", "--key=k.pub"]).fails(1, "must supply --artifact");
+    create(&["--signature=sig", "--artifact=f"]).fails(1, "must supply --key, or --certificate");
+    create(&key).fails(1, "must at least supply signature via");
+    create(&[&certified[..], &["--key=k.pub"]].concat()).fails(1, "and both were given");
+    stage.write("logged", r#"{"base64Signature":"AAAA","rekorBundle":{}}"#);
+    create(&[&["--bundle=logged"], &key[..]].concat())
+        .fails(1, "contains a Signed Entry Timestamp");
+    stage
+        .run(&["bundle", "create", "--signature=sig"])
+        .fails(1, "with --ignore-tlog the bundle is made");
+}

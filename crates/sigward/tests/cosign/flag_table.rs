@@ -544,6 +544,17 @@ pub(crate) const FLAGS: &[(&str, &str, &str)] = &[
         "trusted-root",
         "keyless::the_public_conformance_suite_is_judged_by_the_command_line",
     ),
+    // Bundles.
+    ("bundle/create", "artifact", "blob::a_bundle_is_made_of_older_forms"),
+    ("bundle/create", "attestation", "blob::a_bundle_is_made_of_older_forms"),
+    ("bundle/create", "bundle", "blob::a_bundle_is_made_of_older_forms"),
+    ("bundle/create", "signature", "blob::a_bundle_is_made_of_older_forms"),
+    ("bundle/create", "certificate", "blob::a_bundle_is_made_of_older_forms"),
+    ("bundle/create", "key", "blob::a_bundle_is_made_of_older_forms"),
+    ("bundle/create", "rfc3161-timestamp", "blob::a_bundle_is_made_of_older_forms"),
+    ("bundle/create", "ignore-tlog", "blob::a_bundle_is_made_of_older_forms"),
+    ("bundle/create", "out", "blob::a_bundle_is_made_of_older_forms"),
+    ("bundle/create", "rekor-url", REFUSED),
     // The rest.
     ("triangulate", "type", "look::a_triangulation_names_the_tag"),
     ("version", "json", "command_line::versions_and_completions_are_printed"),
@@ -554,7 +565,6 @@ pub(crate) const REFUSED: &str = "refused::a_flag_of_a_missing_part_is_refused_b
 
 /// Commands and flags of cosign 3.1.3 and 2.6.5 that are not in the tree, and why: `*` stands for the whole command.
 pub(crate) const ABSENT: &[(&str, &str, &str)] = &[
-    ("bundle/create", "*", "bundles are put together by `sign-blob`, `attest-blob` and `attach`"),
     ("bundle/inspect", "*", "a bundle is JSON; `verify-blob` says why it does not verify"),
     ("bundle/upgrade", "*", "needs a transparency log that is asked"),
     ("debug/providers", "*", "needs keyless signing"),

@@ -30,6 +30,7 @@ fn line(command: &str, image: &str) -> Vec<String> {
         "verify-blob-attestation" => {
             &["verify-blob-attestation", "--key", "k.pub", IGNORE_LOG, "--bundle", "ab", "f"]
         }
+        "bundle/create" => &["bundle", "create", "--ignore-tlog"],
         "tree" => &["tree", image],
         "copy" => &["copy", "-f", image, image],
         "clean" => &["clean", "-f", "--type", "sbom", image],
@@ -93,7 +94,7 @@ fn a_flag_of_a_missing_part_is_refused_by_name() {
         for command in commands_of(commands, flag) {
             let mut words = line(command, &image);
             words.insert(
-                1,
+                command.split('/').count(),
                 if SWITCHES.contains(flag) { format!("--{flag}") } else { format!("--{flag}=x") },
             );
             let words: Vec<&str> = words.iter().map(String::as_str).collect();
@@ -134,7 +135,10 @@ fn what_is_absent_is_unknown_by_name() {
     for (command, flag, _) in ABSENT {
         let mut words: Vec<&str> = command.split('/').collect();
         if *flag == "*" {
-            stage.run(&words).fails(1, &format!("unknown command {:?}", words[0]));
+            let unknown = words.last().copied().unwrap_or_default();
+            let whole = words.len() > 1 && words[0] == "bundle";
+            let name = if whole { unknown } else { words[0] };
+            stage.run(&words).fails(1, &format!("unknown command {name:?}"));
         } else {
             let flag = format!("--{flag}");
             words.extend([flag.as_str(), "x"]);
