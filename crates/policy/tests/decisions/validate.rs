@@ -314,6 +314,12 @@ fn entries_of_a_foreach_are_loaded_for_each_element() {
         "{a: [{x: 1}, {x: 2}]}",
         "fail: validation failure: m",
     );
+    check(
+        "{message: m, foreach: [{list: request.object.a, foreach: [{list: element.l, context: [{name: got, variable: {jmesPath: element.x}}], \
+         deny: {conditions: {any: [{key: '{{ got }}', operator: Equals, value: 2}]}}}]}]}",
+        "{a: [{l: [{x: 1}, {x: 2}]}]}",
+        "fail: validation failure: validation failure: m",
+    );
 }
 
 #[test]
