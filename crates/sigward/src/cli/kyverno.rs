@@ -26,7 +26,7 @@ pub(crate) use diagnostics::say;
 
 use super::cosign::Failure;
 use crate::exit_code;
-use clap::{Command, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Command, CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind};
 use sigward_remote::{NoSecrets, Options, Registry, Unobserved, docker_configs};
 use std::{
     ffi::{OsStr, OsString},
@@ -87,6 +87,11 @@ pub(crate) fn run(args: Vec<OsString>) -> ExitCode {
         Ok(Kyverno { command: Tree::Completion(completion) }) => {
             let script = completion.script(&mut Kyverno::command());
             end(script.and_then(|script| Ok(std::io::stdout().write_all(&script)?)))
+        }
+        // COMPAT: Kyverno 1.19: the bare name prints help and succeeds; test: the_bare_name_helps
+        Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let _closed = write!(std::io::stdout(), "{}", error.render());
+            ExitCode::from(exit_code::SUCCESS)
         }
         Err(error) => super::usage(&error),
     }

@@ -136,3 +136,39 @@ fn a_mutated_resource_is_printed_or_written_and_flows_on() {
     assert!(stage.read("out/bad-mutated.yaml").contains("app: b"));
     assert!(!stage.path().join("out/good-mutated.yaml").exists());
 }
+
+#[test]
+fn user_information_and_set_values_stand_for_the_request() {
+    let stage = Stage::sample();
+    let policy = POLICY.replace("  rules:", "  background: false\n  rules:").replace(
+        "    validate:",
+        "    exclude:\n      any:\n      - clusterRoles: [admin]\n    validate:",
+    );
+    stage.write("policy.yaml", &policy);
+    stage.run(&APPLY).code(1).says(&["pass: 1, fail: 1"]);
+    let user = "apiVersion: cli.kyverno.io/v1alpha1\nkind: UserInfo\nmetadata: {name: u}\nclusterRoles: [admin]\nuserInfo: {username: jane}\n";
+    stage.write("user.yaml", user);
+    stage.run(&with(&["-u", "user.yaml"])).code(0).says(&["pass: 0, fail: 0"]);
+    stage.write("user.yaml", &user.replace("[admin]", "[view]"));
+    stage.run(&with(&["-u", "user.yaml"])).code(1).says(&["pass: 1, fail: 1"]);
+    stage.write(
+        "policy.yaml",
+        "apiVersion: kyverno.io/v1\nkind: ClusterPolicy\nmetadata: {name: p}\nspec:\n  rules:\n  - name: r\n    match: {any: [{resources: {kinds: [Pod]}}]}\n    context: [{name: cm, configMap: {name: a, namespace: b}}]\n    validate: {message: m, deny: {conditions: {any: [{key: '{{ cm.data.stage }}', operator: Equals, value: prod}]}}}\n",
+    );
+    stage.run(&with(&["--set", "cm.data.stage=prod"])).code(1).says(&["pass: 0, fail: 2"]);
+    stage.run(&with(&["--set", "cm.data.stage=dev"])).code(0).says(&["pass: 2, fail: 0"]);
+    stage.run(&APPLY).code(1).says(&["error: 2"]);
+}
+
+#[test]
+fn a_definition_says_that_a_kind_has_no_namespace() {
+    let stage = Stage::sample();
+    stage.write("policy.yaml", &POLICY.replace("kinds: [Pod]", "kinds: [Thing]"));
+    stage.write("pods.yaml", "apiVersion: example.com/v1\nkind: Thing\nmetadata: {name: t}\n");
+    stage.run(&APPLY).says(&["-> resource default/Thing/t failed"]);
+    stage.write(
+        "crd.yaml",
+        "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: things.example.com}\nspec: {group: example.com, scope: Cluster, names: {kind: Thing, plural: things}}\n",
+    );
+    stage.run(&with(&["--crd-paths", "crd.yaml"])).says(&["-> resource /Thing/t failed"]);
+}

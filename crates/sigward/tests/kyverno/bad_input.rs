@@ -142,3 +142,21 @@ fn an_address_that_is_no_repository_is_refused() {
         .code(1)
         .complains(&["cannot clone file:///nonexistent/r.git"]);
 }
+
+#[test]
+fn the_bare_name_helps() {
+    Stage::new().run(&[]).code(0).says(&["apply", "test", "Usage: kyverno"]);
+}
+
+#[test]
+fn a_flag_that_only_cel_can_use_is_refused_by_name() {
+    let stage = Stage::sample();
+    for flag in
+        ["--json", "--http-payload", "--envoy-payload", "--parameter-resource", "--context-file"]
+    {
+        stage
+            .run(&["apply", "policy.yaml", "-r", "pods.yaml", flag, "x"])
+            .code(1)
+            .complains(&[flag, "need CEL"]);
+    }
+}

@@ -94,6 +94,11 @@ pub(crate) struct Apply {
     /// say how many resources were loaded, and how fast
     #[arg(long)]
     show_performance: bool,
+    /// definitions of custom resources: they say which kinds have no namespace
+    #[arg(long, alias = "crd-path", value_delimiter = ',')]
+    crd_paths: Vec<String>,
+    #[command(flatten)]
+    cel: OnlyCel,
     /// who makes the requests
     #[arg(short, long, default_value = "")]
     userinfo: String,
@@ -171,6 +176,35 @@ pub(crate) struct Apply {
     allow_insecure_registry: bool,
 }
 
+/// Flags that only policies with CEL can use; each is refused by name.
+#[derive(Args, Clone, Debug)]
+struct OnlyCel {
+    #[arg(long, hide = true)]
+    json: Vec<String>,
+    #[arg(long, hide = true)]
+    http_payload: Vec<String>,
+    #[arg(long, hide = true)]
+    envoy_payload: Vec<String>,
+    #[arg(long, hide = true)]
+    parameter_resource: Vec<String>,
+    #[arg(long, hide = true)]
+    context_file: Vec<String>,
+}
+
+impl OnlyCel {
+    /// The first that was given.
+    fn given(&self) -> Option<&'static str> {
+        let flags = [
+            ("--json", &self.json),
+            ("--http-payload", &self.http_payload),
+            ("--envoy-payload", &self.envoy_payload),
+            ("--parameter-resource", &self.parameter_resource),
+            ("--context-file", &self.context_file),
+        ];
+        flags.into_iter().find(|(_, values)| !values.is_empty()).map(|(name, _)| name)
+    }
+}
+
 /// How results are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum ReportFormat {
@@ -225,6 +259,11 @@ impl Apply {
         if resource_paths.is_empty() && !self.cluster {
             return Err(Failure::new("resource file(s) or cluster required"));
         }
+        if let Some(flag) = self.cel.given() {
+            return Err(Failure::new(format!(
+                "{flag} is for policies that need CEL, which is not supported in this build"
+            )));
+        }
         let standard_input = |path: &&String| path.as_str() == "-";
         if self.policies.iter().chain(&resource_paths).filter(standard_input).count() > 1 {
             return Err(Failure::new(
@@ -253,6 +292,9 @@ impl Apply {
         let targets: Vec<String> =
             self.target_resource.iter().chain(&self.target_resources).cloned().collect();
         let targets = self.read(&targets, Wanted::Resources, &git, &settings, &mut counts)?;
+        let definitions =
+            self.read(&self.crd_paths, Wanted::Resources, &git, &settings, &mut counts)?;
+        let scopes = kinds::Scopes::of(definitions.resources.iter().map(|one| &one.written.value));
         let exceptions = self.exceptions(&policies, &resources, &settings, &mut counts)?;
         if policies.policies.is_empty() && policies.unsupported.is_empty() && counts.error == 0 {
             return Err(Failure::new(
@@ -271,7 +313,7 @@ impl Apply {
         let cluster = live.as_ref().map(|live| Arc::clone(&live.cluster));
         let mut world = World { cluster, ..World::default() };
         for document in resources.resources.iter().chain(&targets.resources) {
-            world.shelf.put(&kinds::with_namespace(&document.written.value));
+            world.shelf.put(&scopes.with_namespace(&document.written.value));
         }
         world.tell(&values, user.as_ref());
         let quiet = self.is_quiet();
@@ -297,7 +339,7 @@ impl Apply {
         let from_files = resources.resources.iter().map(|document| Subject {
             file: document.path.clone(),
             line: document.line_of("").0,
-            resource: kinds::with_namespace(&document.written.value),
+            resource: scopes.with_namespace(&document.written.value),
         });
         show.batch(&judge_all(from_files.collect(), &processor))?;
         let mut judged = resources.resources.len();

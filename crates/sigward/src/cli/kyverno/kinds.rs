@@ -1,5 +1,6 @@
 //! What is known of kinds without a cluster: who has a namespace, what a plural is, which policies there are.
 use sigward_document::Value;
+use std::collections::BTreeSet;
 
 /// Cluster-scoped kinds of Kubernetes and of policies, as `group/Kind`; the core group is empty.
 const CLUSTER_SCOPED: &[&str] = &[
@@ -50,23 +51,49 @@ pub(crate) fn group_version(api_version: &str) -> (&str, &str) {
     api_version.split_once('/').unwrap_or(("", api_version))
 }
 
-/// Whether objects of this kind have no namespace. A kind that nobody knows has one.
-pub(crate) fn is_cluster_scoped(api_version: &str, kind: &str) -> bool {
-    let (group, _) = group_version(api_version);
-    let name = format!("{group}/{kind}");
-    CLUSTER_SCOPED.contains(&name.as_str())
+/// Which kinds have no namespace: the built-in ones, and those of definitions that were read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Scopes {
+    /// As `group/Kind`.
+    cluster: BTreeSet<String>,
 }
 
-/// The resource with the namespace that the API server would put it in.
-pub(crate) fn with_namespace(resource: &Value) -> Value {
-    let text = |path: &[&str]| resource.str_at(path).unwrap_or_default();
-    if !text(&["metadata", "namespace"]).is_empty()
-        || is_cluster_scoped(text(&["apiVersion"]), text(&["kind"]))
-    {
-        return resource.clone();
+impl Scopes {
+    /// What definitions of custom resources say.
+    pub(crate) fn of<'v>(definitions: impl Iterator<Item = &'v Value>) -> Self {
+        let name = |definition: &Value| {
+            let text = |path: &[&str]| definition.str_at(path).unwrap_or_default();
+            (text(&["spec", "scope"]) == "Cluster").then(|| {
+                format!("{}/{}", text(&["spec", "group"]), text(&["spec", "names", "kind"]))
+            })
+        };
+        Self { cluster: definitions.filter_map(name).collect() }
     }
-    let namespace = Value::string("default");
-    resource.with_path(&["metadata", "namespace"], namespace).unwrap_or_else(|| resource.clone())
+
+    /// Whether objects of this kind have no namespace. A kind that nobody knows has one.
+    fn is_cluster_scoped(&self, api_version: &str, kind: &str) -> bool {
+        let (group, _) = group_version(api_version);
+        let name = format!("{group}/{kind}");
+        CLUSTER_SCOPED.contains(&name.as_str()) || self.cluster.contains(&name)
+    }
+
+    /// The resource with the namespace that the API server would put it in.
+    pub(crate) fn with_namespace(&self, resource: &Value) -> Value {
+        let text = |path: &[&str]| resource.str_at(path).unwrap_or_default();
+        if !text(&["metadata", "namespace"]).is_empty()
+            || self.is_cluster_scoped(text(&["apiVersion"]), text(&["kind"]))
+        {
+            return resource.clone();
+        }
+        let namespace = Value::string("default");
+        let with = resource.with_path(&["metadata", "namespace"], namespace);
+        with.unwrap_or_else(|| resource.clone())
+    }
+}
+
+/// The resource with the namespace that an API server without custom resources would put it in.
+pub(crate) fn with_namespace(resource: &Value) -> Value {
+    Scopes::default().with_namespace(resource)
 }
 
 /// What a document is to the command line.
@@ -105,8 +132,9 @@ mod tests {
 
     #[test]
     fn a_kind_of_another_group_with_a_known_name_has_a_namespace() {
-        assert!(is_cluster_scoped("rbac.authorization.k8s.io/v1", "ClusterRole"));
-        assert!(!is_cluster_scoped("authorization.openshift.io/v1", "ClusterRole"));
-        assert!(is_cluster_scoped("v1", "Node"));
+        let scopes = Scopes::default();
+        assert!(scopes.is_cluster_scoped("rbac.authorization.k8s.io/v1", "ClusterRole"));
+        assert!(!scopes.is_cluster_scoped("authorization.openshift.io/v1", "ClusterRole"));
+        assert!(scopes.is_cluster_scoped("v1", "Node"));
     }
 }
