@@ -10,6 +10,7 @@
     reason = "test code"
 )]
 
+mod advisories;
 mod certified;
 mod checks;
 mod counting;
