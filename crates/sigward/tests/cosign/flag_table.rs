@@ -22,7 +22,7 @@ pub(crate) const FLAGS: &[(&str, &str, &str)] = &[
     ("*", "registry-token", "registry::a_token_logs_in"),
     ("*", "registry-username", "registry::a_name_and_a_password_log_in"),
     ("sign verify", "attachment", REFUSED),
-    ("sign", "registry-referrers-mode", REFUSED),
+    ("sign", "registry-referrers-mode", "sign::signatures_of_the_older_format_can_be_referrers"),
     ("tree", "registry-referrers-mode", "look::a_tree_shows_both_stores"),
     ("tree", "experimental-oci11", "look::a_tree_shows_both_stores"),
     // Keys.
@@ -164,10 +164,11 @@ pub(crate) const FLAGS: &[(&str, &str, &str)] = &[
         "keyless::the_public_conformance_suite_is_judged_by_the_command_line",
     ),
     (
-        "verify verify-attestation verify-blob verify-blob-attestation",
+        "verify verify-attestation",
         "experimental-oci11",
-        REFUSED,
+        "sign::signatures_of_the_older_format_can_be_referrers",
     ),
+    ("verify-blob verify-blob-attestation", "experimental-oci11", REFUSED),
     ("verify verify-attestation verify-blob verify-blob-attestation", "rekor-url", REFUSED),
     ("verify", "annotations", "verify::exit_codes_are_the_peer_s"),
     ("verify", "check-claims", "verify::a_signature_of_another_image_counts_only_without_claims"),

@@ -475,3 +475,35 @@ fn signing_without_a_key_is_keyless_and_refused() {
     let line = ["sign", "--key", "k.pub", NO_LOG, &stage.name("v1")];
     stage.run(&line).fails(1, "reading key");
 }
+
+#[test]
+fn signatures_of_the_older_format_can_be_referrers() {
+    let stage = Stage::new();
+    let image = stage.image("v1");
+    let sign = |environment: &[(&str, &str)], more: &[&str]| {
+        let line = ["sign", "--key", "k.key", NO_LOG, "--registry-referrers-mode"];
+        stage.run_with(environment, &[&line[..], more, &[&image]].concat())
+    };
+    let allowed = [("COSIGN_EXPERIMENTAL", "1")];
+    let old = "--new-bundle-format=false";
+    sign(&allowed, &["oci-1-1"]).fails(1, "it needs --new-bundle-format=false");
+    sign(&[], &["oci-1-1", old]).fails(1, "you must set COSIGN_EXPERIMENTAL=1");
+    sign(&allowed, &["x", old]).fails(1, "legacy or oci-1-1");
+    sign(&allowed, &["oci-1-1", old, "--attachment-tag-prefix=p"])
+        .fails(1, "no meaning for a referrer");
+    sign(&allowed, &["oci-1-1", old, "-a", "team=shop"]).ok();
+    assert!(stage.registry.manifest(REPOSITORY, &stage.attached("v1", "sig")).is_none());
+    let referrers = stage.registry.referrers(REPOSITORY, &stage.digest("v1"));
+    let manifest: serde_json::Value = serde_json::from_slice(&referrers[0].bytes).unwrap();
+    let kind = "application/vnd.dev.cosign.artifact.sig.v1+json";
+    assert_eq!(manifest["artifactType"], kind);
+    assert_eq!(manifest["config"]["mediaType"], kind);
+    // They are found whether they are asked for or not.
+    for flag in ["--experimental-oci11=true", "--experimental-oci11=false"] {
+        stage.verify(&image, &[flag, "-a", "team=shop"]).ok();
+    }
+    stage.attest(&image, &[]).ok();
+    stage.verify_attestation(&image, &["--experimental-oci11"]).ok();
+    sign(&[], &["legacy", old]).ok();
+    assert!(stage.registry.manifest(REPOSITORY, &stage.attached("v1", "sig")).is_some());
+}

@@ -53,9 +53,9 @@ const UNAVAILABLE: &[(&str, &[&str], &[&str])] = &[
     ("hardware keys", &[], &["sk", "slot"]),
     ("attachments other than the image itself", &[], &["attachment"]),
     (
-        "signatures stored as OCI 1.1 artifacts of the legacy format",
-        &[],
-        &["experimental_oci11", "registry_referrers_mode"],
+        "an image, since files have no referrers",
+        &["verify-blob", "verify-blob-attestation"],
+        &["experimental_oci11"],
     ),
     ("the Kubernetes key chain", &[], &["k8s_keychain"]),
     ("a key management service", &[], &["kms"]),
@@ -78,14 +78,9 @@ pub(super) fn reason(command: &str, id: &str) -> Option<&'static str> {
 pub(super) fn keyless_flags(matches: &ArgMatches) -> Result<(), Failure> {
     let mut command = matches;
     while let Some((name, inner)) = command.subcommand() {
-        // `tree` looks at both stores by itself: its two flags say what it does anyway.
-        let tree = name == "tree";
         let about = |commands: &&[&str]| commands.is_empty() || commands.contains(&name);
         for (needs, _, ids) in UNAVAILABLE.iter().filter(|(_, commands, _)| about(commands)) {
             for id in *ids {
-                if tree && matches!(*id, "experimental_oci11" | "registry_referrers_mode") {
-                    continue;
-                }
                 let given = inner.try_contains_id(id).is_ok_and(|known| known)
                     && matches!(
                         inner.value_source(id),

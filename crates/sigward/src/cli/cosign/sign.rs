@@ -144,8 +144,43 @@ pub(super) async fn run(output: &mut Output, it: Sign) -> Result<(), Failure> {
     Ok(())
 }
 
+/// `--registry-referrers-mode` for what refers to an image.
+const AS_REFERRERS: &str = "oci-1-1";
+
+/// How signatures of the older format are stored.
+///
+/// COMPAT: cosign 3.1: the mode `oci-1-1` is an experiment that the environment has to allow, and means nothing for
+/// bundles; there it is refused here; test: signatures_of_the_older_format_can_be_referrers
+fn check_mode(it: &Sign) -> Result<(), Failure> {
+    let Some(mode) = it.registry_referrers_mode.as_deref() else { return Ok(()) };
+    if it.new_bundle_format {
+        return Err(Failure::new(
+            "--registry-referrers-mode is about the older format: it needs --new-bundle-format=false, and bundles are referrers anyway",
+        ));
+    }
+    match mode {
+        "legacy" => Ok(()),
+        AS_REFERRERS => {
+            let allowed = std::env::var("COSIGN_EXPERIMENTAL").unwrap_or_default();
+            if !go_bool(&allowed).unwrap_or(false) {
+                return Err(Failure::new(
+                    "in order to use mode \"oci-1-1\", you must set COSIGN_EXPERIMENTAL=1",
+                ));
+            }
+            if it.registry.attachment_tag_prefix.is_some() {
+                return Err(Failure::new("--attachment-tag-prefix has no meaning for a referrer"));
+            }
+            Ok(())
+        }
+        other => Err(Failure::new(format!(
+            "invalid registry-referrers-mode {other:?}: legacy or oci-1-1"
+        ))),
+    }
+}
+
 /// Refuses combinations in which a flag would have no effect.
 fn check_flags(it: &Sign) -> Result<(), Failure> {
+    check_mode(it)?;
     signing::check_services(&it.source, it.new_bundle_format)?;
     signing::check_trusted_root(it.source.trusted_root.as_deref())?;
     if it.new_bundle_format {
@@ -273,6 +308,10 @@ async fn sign_legacy(
         return Ok(());
     }
     output.say(&format!("Pushing signature to: {}", signing::store_of(target)?));
+    if work.it.registry_referrers_mode.as_deref() == Some(AS_REFERRERS) {
+        let created = work.it.record_creation_timestamp.then_some(work.created.as_str());
+        return signing::push_layers_as_referrers(client, target, &layers, created).await;
+    }
     let form = LegacyForm {
         attachment: Attachment::Signature,
         tag_prefix: work.it.registry.attachment_tag_prefix.as_deref().unwrap_or_default(),

@@ -7,7 +7,7 @@ mod targets;
 pub(super) use files::{
     file_for, legacy_blob_bundle, read_blob, read_file, read_input, write_bundle,
 };
-pub(super) use push::{LegacyForm, push_bundle, push_legacy, store_of};
+pub(super) use push::{LegacyForm, push_bundle, push_layers_as_referrers, push_legacy, store_of};
 pub(super) use services::{check_services, check_trusted_root};
 pub(super) use targets::{Target, target, targets};
 

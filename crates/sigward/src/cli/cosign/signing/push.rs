@@ -4,7 +4,9 @@ use crate::cli::cosign::{
     Failure, pflag,
     registry::{self, fetch_failure},
 };
-use sigward_oci::{Access, Attachment, TagReference, attached_tag};
+use sigward_oci::{
+    Access, Attachment, Descriptor, Manifest, TagReference, attached_tag, media_type,
+};
 use sigward_remote::Registry;
 use sigward_sigstore::{
     keys::PublicKey,
@@ -106,6 +108,43 @@ pub(in crate::cli::cosign) async fn push_legacy(
                 written.manifest.bytes.into(),
                 &Access::default(),
             )
+            .await
+            .map_err(|error| fetch_failure(&error))?;
+    }
+    Ok(())
+}
+
+/// Stores each layer in a referrer of its own (`--registry-referrers-mode oci-1-1`).
+///
+/// COMPAT: cosign 3.1: the manifest of an attached tag, with the artifact's type on its configuration and a subject;
+/// test: signatures_of_the_older_format_can_be_referrers
+///
+/// # Errors
+/// As [`push_legacy`].
+pub(in crate::cli::cosign) async fn push_layers_as_referrers(
+    client: &Registry,
+    target: &Target,
+    layers: &[LegacyLayer],
+    created: Option<&str>,
+) -> Result<(), Failure> {
+    let repository = store_of(target)?;
+    let image = &target.descriptor;
+    for layer in layers {
+        let Attached::Written(written) = sign::append(None, layer, None, Manifests::Oci, created)?
+        else {
+            continue;
+        };
+        push_blobs(client, &repository, &written).await?;
+        let Manifest::Image(mut manifest) = Manifest::parse(&written.manifest.bytes, None)? else {
+            continue;
+        };
+        media_type::COSIGN_SIGNATURE.clone_into(&mut manifest.config.media_type);
+        manifest.artifact_type = Some(media_type::COSIGN_SIGNATURE.to_owned());
+        manifest.subject =
+            Some(Descriptor::new(image.media_type.clone(), image.digest.clone(), image.size));
+        let bytes = serde_json::to_vec(&manifest)?;
+        client
+            .push_referrer(&repository, bytes.into(), &Access::default())
             .await
             .map_err(|error| fetch_failure(&error))?;
     }
