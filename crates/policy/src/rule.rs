@@ -17,6 +17,8 @@ use std::collections::BTreeMap;
 pub(crate) struct Rule {
     /// Its name, with the autogen prefix.
     pub(crate) name: SmolStr,
+    /// The only kinds that it is about, where it was generated.
+    pub(crate) only: Option<Vec<SmolStr>>,
     /// What it is about.
     pub(crate) matches: Block,
     /// What it is not about.

@@ -24,21 +24,37 @@ const CONTROLLERS: [(&str, &str); 7] = [
     ("CronJob", "batch/v1/CronJob"),
 ];
 
-/// The generated rules as wire documents, each with the index of the rule it was made from.
-pub(crate) fn generate(rules: &[Value], annotation: Option<&str>) -> Vec<(usize, Value)> {
+/// A rule that was made from another.
+#[derive(Clone, Debug)]
+pub(crate) struct Generated {
+    /// The index of the rule it was made from.
+    pub(crate) from: usize,
+    /// The rule as a wire document.
+    pub(crate) document: Value,
+    /// The only kinds it is about, whatever its filters say.
+    // COMPAT: Kyverno 1.19: rules are generated for the kind of the object alone; test: a_generated_rule_is_about_chosen_controllers_only
+    pub(crate) kinds: Vec<SmolStr>,
+}
+
+/// What of the annotation names no controller: it has no effect.
+pub(crate) fn unknown(annotation: &str) -> impl Iterator<Item = &str> {
+    annotation
+        .split(',')
+        .filter(|word| *word != "none" && CONTROLLERS.iter().all(|(kind, _)| kind != word))
+}
+
+/// The generated rules. The annotation is taken as it is written: a space before a name makes it another name.
+pub(crate) fn generate(rules: &[Value], annotation: Option<&str>) -> Vec<Generated> {
     let wanted: Vec<&str> = match annotation {
-        Some("none") => return Vec::new(),
-        Some(list) if !list.is_empty() => list.split(',').map(str::trim).collect(),
-        _ => CONTROLLERS.iter().map(|(kind, _)| *kind).collect(),
+        Some(list) => list.split(',').collect(),
+        None => CONTROLLERS.iter().map(|(kind, _)| *kind).collect(),
     };
     if !can_generate(rules) {
         return Vec::new();
     }
-    let kinds: Vec<&str> = CONTROLLERS
-        .iter()
-        .filter(|(kind, _)| *kind != "CronJob" && wanted.contains(kind))
-        .map(|(_, written)| *written)
-        .collect();
+    let chosen =
+        || CONTROLLERS.iter().filter(|(kind, _)| *kind != "CronJob" && wanted.contains(kind));
+    let kinds: Vec<&str> = chosen().map(|(_, written)| *written).collect();
     let mut names: Vec<SmolStr> =
         rules.iter().filter_map(|rule| rule.str_at(&["name"]).map(SmolStr::new)).collect();
     let mut generated = Vec::new();
@@ -48,12 +64,20 @@ pub(crate) fn generate(rules: &[Value], annotation: Option<&str>) -> Vec<(usize,
         }
         if !kinds.is_empty() {
             let shift = Shift { template: "spec.template", all_filters: false };
-            generated.push((index, shift.rule(rule, "autogen-", &kinds, &mut names)));
+            generated.push(Generated {
+                from: index,
+                document: shift.rule(rule, "autogen-", &kinds, &mut names),
+                kinds: chosen().map(|(kind, _)| SmolStr::new_static(kind)).collect(),
+            });
         }
         if wanted.contains(&"CronJob") {
             let shift = Shift { template: "spec.jobTemplate.spec.template", all_filters: true };
             let cron_job = ["batch/v1/CronJob"];
-            generated.push((index, shift.rule(rule, "autogen-cronjob-", &cron_job, &mut names)));
+            generated.push(Generated {
+                from: index,
+                document: shift.rule(rule, "autogen-cronjob-", &cron_job, &mut names),
+                kinds: vec![SmolStr::new_static("CronJob")],
+            });
         }
     }
     generated
@@ -90,9 +114,10 @@ fn can_generate(rules: &[Value]) -> bool {
                 if has("name") || has("names") || has("selector") || has("annotations") || mixed {
                     return false;
                 }
+                // COMPAT: Kyverno 1.19: `v1/Pod` alone is no reason to generate; test: a_kind_with_a_version_alone_generates_nothing
                 needed |= kinds
                     .iter()
-                    .any(|k| is_pod(k) || CONTROLLERS.iter().any(|(kind, _)| kind == k));
+                    .any(|k| *k == "Pod" || CONTROLLERS.iter().any(|(kind, _)| kind == k));
             }
         }
     }
@@ -244,9 +269,9 @@ mod tests {
     fn check(json: &str, annotation: Option<&str>, expected: &[&str]) -> Vec<Value> {
         let generated = generate(&rules(json), annotation);
         let names: Vec<_> =
-            generated.iter().map(|(_, r)| r.str_at(&["name"]).unwrap().to_owned()).collect();
+            generated.iter().map(|g| g.document.str_at(&["name"]).unwrap().to_owned()).collect();
         assert_eq!(names, expected);
-        generated.into_iter().map(|(_, rule)| rule).collect()
+        generated.into_iter().map(|generated| generated.document).collect()
     }
 
     const POD: &str =
@@ -274,6 +299,17 @@ mod tests {
         check(POD, Some("none"), &[]);
         check(POD, Some("Deployment"), &["autogen-a"]);
         check(POD, Some("CronJob"), &["autogen-cronjob-a"]);
+        check(POD, Some(""), &[]);
+        // Taken as written: the second name begins with a space.
+        check(POD, Some("Deployment, CronJob"), &["autogen-a"]);
+        assert_eq!(unknown("Deployment, CronJob,none").collect::<Vec<_>>(), [" CronJob"]);
+    }
+
+    #[test]
+    fn a_kind_with_a_version_alone_generates_nothing() {
+        check(&POD.replace("Pod", "v1/Pod"), None, &[]);
+        let both = r#"[{"name":"a","match":{"any":[{"resources":{"kinds":["v1/Pod"]}},{"resources":{"kinds":["Pod"]}}]}}]"#;
+        check(both, None, &["autogen-a", "autogen-cronjob-a"]);
     }
 
     #[test]
@@ -331,7 +367,7 @@ mod tests {
         );
         let names: Vec<String> = generate(&rules(&json), Some("Deployment"))
             .iter()
-            .map(|(_, r)| r.str_at(&["name"]).unwrap().to_owned())
+            .map(|g| g.document.str_at(&["name"]).unwrap().to_owned())
             .collect();
         assert!(names.iter().all(|n| n.len() == 63), "{names:?}");
         assert_ne!(names[0], names[1]);

@@ -272,14 +272,23 @@ fn rules(
     }
     let annotation = metadata.annotations.get(autogen::ANNOTATION).map(String::as_str);
     let mut kept = Vec::new();
-    for (i, document) in autogen::generate(documents, annotation) {
+    for word in annotation.into_iter().flat_map(autogen::unknown).filter(|word| *word != "all") {
+        sink.warn_with(
+            &format!("metadata.annotations[{}]", autogen::ANNOTATION),
+            format!("`{word}` is no controller that rules are generated for: it has no effect"),
+            "name controllers with commas and no spaces between them, or `none`",
+        );
+    }
+    for autogen::Generated { from: i, document, kinds } in autogen::generate(documents, annotation)
+    {
         let name = document.str_at(&["name"]).unwrap_or_default();
         let path = format!("spec.rules[{i}]({name})");
         match sigward_document::from_value::<v1::Rule>(&document) {
             Ok(wire) => {
                 // Warnings were given for the rule it was made from.
                 let mut own = Sink::default();
-                rules.extend(rule::compile(&wire, &document, &path, ground, &mut own));
+                let compiled = rule::compile(&wire, &document, &path, ground, &mut own);
+                rules.extend(compiled.map(|rule| Rule { only: Some(kinds), ..rule }));
                 if !sink.has_errors() {
                     sink.take_errors(own);
                 }

@@ -128,6 +128,7 @@ pub(crate) fn compile(
     }?;
     Some(Rule {
         name: SmolStr::new(&wire.name),
+        only: None,
         matches,
         exclude,
         context: entries,

@@ -197,6 +197,9 @@ impl<'r> Run<'r> {
         object: &Value,
         act: impl FnOnce(&mut Self, FailureAction) -> Result<Finished, Stop>,
     ) -> Result<Finished, Stop> {
+        if rule.only.as_ref().is_some_and(|kinds| !kinds.contains(&self.request.kind.kind)) {
+            return Ok(Finished::default());
+        }
         let namespace = &policy.name().namespace;
         if !namespace.is_empty() && *namespace != self.request.namespace {
             return Ok(Finished::default());

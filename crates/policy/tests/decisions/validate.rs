@@ -531,6 +531,27 @@ fn a_rule_for_pods_checks_their_controllers_under_a_name_of_its_own() {
 }
 
 #[test]
+fn a_generated_rule_is_about_chosen_controllers_only() {
+    let mut world = World::new();
+    let text = policy(ENFORCE, "", "{message: m, pattern: {spec: {a: 1}}}")
+        .replace(
+            r#"{"resources":{"kinds":["ConfigMap"]}}"#,
+            r#"{"resources":{"kinds":["Pod"]}},{"resources":{"kinds":["Deployment"]}}"#,
+        )
+        .replace(
+            r#""name":"p""#,
+            r#""name":"p","annotations":{"pod-policies.kyverno.io/autogen-controllers":"Job"}"#,
+        );
+    world.policies.push(text);
+    let rules = |kind: &str| {
+        let decision = world.decide(request(kind, Stage::Validating, r#"{"spec":{"a":1}}"#));
+        decision.rules.iter().map(|rule| rule.rule.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(rules("Deployment"), ["r"]);
+    assert_eq!(rules("Job"), ["autogen-r"]);
+}
+
+#[test]
 fn the_validating_webhook_gets_every_operation_of_a_validate_rule() {
     use Operation::{Connect, Create, Delete, Update};
     let world = World::new();
