@@ -161,6 +161,19 @@ fn user_information_and_set_values_stand_for_the_request() {
 }
 
 #[test]
+fn without_a_user_there_is_no_service_account() {
+    let stage = Stage::sample();
+    stage.write(
+        "policy.yaml",
+        "apiVersion: kyverno.io/v1\nkind: ClusterPolicy\nmetadata: {name: p}\nspec:\n  background: false\n  rules:\n  - name: r\n    match: {any: [{resources: {kinds: [Pod]}}]}\n    validate: {message: m, deny: {conditions: {any: [{key: '{{ serviceAccountName }}', operator: Equals, value: bot}]}}}\n",
+    );
+    stage.run(&APPLY).code(1).says(&["error: 2", "Unknown key \"serviceAccountName\" in path"]);
+    stage.run(&with(&["--set", "serviceAccountName=bot"])).code(1).says(&["fail: 2"]);
+    stage.write("user.yaml", "userInfo: {username: 'system:serviceaccount:ns:bot'}\n");
+    stage.run(&with(&["-u", "user.yaml"])).code(1).says(&["fail: 2"]);
+}
+
+#[test]
 fn a_definition_says_that_a_kind_has_no_namespace() {
     let stage = Stage::sample();
     stage.write("policy.yaml", &POLICY.replace("kinds: [Pod]", "kinds: [Thing]"));
