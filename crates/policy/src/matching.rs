@@ -95,6 +95,20 @@ impl Block {
         Ok(self.joined == Joined::All)
     }
 
+    /// Whether this `exclude` surely takes out all that a `match` is about: seen by what is written alone.
+    pub(crate) fn covers(&self, matches: &Self) -> bool {
+        let by = |filter: &Filter| match self.joined {
+            Joined::Any => self.filters.iter().any(|own| own.covers(filter)),
+            Joined::All => {
+                !self.filters.is_empty() && self.filters.iter().all(|own| own.covers(filter))
+            }
+        };
+        match matches.joined {
+            Joined::Any => !matches.filters.is_empty() && matches.filters.iter().all(by),
+            Joined::All => matches.filters.iter().any(by),
+        }
+    }
+
     /// Every kind pattern that is written in the block.
     pub(crate) fn kinds(&self) -> impl Iterator<Item = &KindPattern> {
         self.filters.iter().flat_map(|filter| &filter.kinds)
@@ -117,6 +131,25 @@ impl Filter {
     /// Whether it asks who made the request.
     pub(crate) fn asks_for_user(&self) -> bool {
         !self.roles.is_empty() || !self.cluster_roles.is_empty() || !self.subjects.is_empty()
+    }
+
+    /// Whether it asks nothing that another filter does not ask. Who asks is never sure: a scan has no user.
+    fn covers(&self, other: &Self) -> bool {
+        let lists = |own: &[SmolStr], other: &[SmolStr]| own.is_empty() || own == other;
+        !self.is_empty()
+            && !self.asks_for_user()
+            && (self.kinds.is_empty()
+                || (!other.kinds.is_empty()
+                    && other.kinds.iter().all(|kind| self.kinds.contains(kind))))
+            && lists(&self.names, &other.names)
+            && lists(&self.namespaces, &other.namespaces)
+            && (self.annotations.is_empty() || self.annotations == other.annotations)
+            && (self.selector.is_none() || self.selector == other.selector)
+            && (self.namespace_selector.is_none()
+                || self.namespace_selector == other.namespace_selector)
+            && (self.operations.is_empty()
+                || (!other.operations.is_empty()
+                    && other.operations.iter().all(|o| self.operations.contains(o))))
     }
 
     /// Cheapest first: the envelope, then the object, then the namespace's labels, then roles.

@@ -55,11 +55,15 @@ pub(crate) fn compile(
     let matches = block::compile(match_wire, &match_path, place, sink);
     let exclude = match &wire.exclude_resources {
         Some(exclude) => {
-            if exclude == match_wire {
-                sink.error(path, "rule is matching an empty set");
-            }
+            let same = exclude == match_wire;
             let place = block::Place { needs_kinds: false, ..place };
-            block::compile(exclude, &format!("{path}.exclude"), place, sink)
+            let exclude = block::compile(exclude, &format!("{path}.exclude"), place, sink);
+            if same {
+                sink.error(path, "rule is matching an empty set");
+            } else if exclude.covers(&matches) {
+                sink.warn(path, "exclude takes out all that the rule matches: it never applies");
+            }
+            exclude
         }
         None => crate::matching::Block::default(),
     };

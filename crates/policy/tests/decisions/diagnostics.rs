@@ -355,9 +355,43 @@ fn a_validate_rule_is_checked_when_it_is_loaded() {
 fn each_filter_of_a_match_names_kinds() {
     let rule = r#""match":{"any":[{"resources":{"kinds":["Pod"]}},{"resources":{"names":["a"]}}]},"validate":{"pattern":{"a":1}}"#;
     check(&policy("", rule), "spec.rules[0].match: filter 1 names no kinds");
-    let rule = rule.replace("match", "exclude");
+    let rule = rule.replace("match", "exclude").replace("Pod", "Service");
     let lines = said(&policy("", &format!("{MATCH},{rule}")));
     assert!(lines.is_empty(), "{lines:#?}");
+}
+
+#[test]
+fn a_rule_that_excludes_all_it_matches_is_told() {
+    let of = |matches: &str, exclude: &str| {
+        let block = |filters: &str| format!(r#"{{"any":[{filters}]}}"#);
+        let (matches, exclude) = (block(matches), block(exclude));
+        let rule =
+            format!(r#""match":{matches},"exclude":{exclude},"validate":{{"pattern":{{"a":1}}}}"#);
+        let lines = said(&policy(r#""background":false,"#, &rule));
+        let told = |text: &str| lines.iter().any(|line| line.contains(text));
+        if told("error spec.rules[0]: rule is matching an empty set") {
+            return "error";
+        }
+        let never = "warning spec.rules[0]: exclude takes out all that the rule matches";
+        if told(never) { "warning" } else { "" }
+    };
+    let pods = r#"{"resources":{"kinds":["Pod"]}}"#;
+    let some = r#"{"resources":{"kinds":["Pod"],"namespaces":["a*"]}}"#;
+    let both = r#"{"resources":{"kinds":["Service","Pod"]}}"#;
+    let alice = r#"{"resources":{"kinds":["Pod"]},"subjects":[{"kind":"User","name":"alice"}]}"#;
+    for (matches, exclude, expected) in [
+        (pods, pods, "error"),
+        (some, some, "error"),
+        (some, pods, "warning"),
+        (pods, both, "warning"),
+        (&format!("{some},{pods}"), both, "warning"),
+        (pods, some, ""),
+        (both, pods, ""),
+        (pods, alice, ""),
+        (&format!("{pods},{both}"), some, ""),
+    ] {
+        assert_eq!(of(matches, exclude), expected, "{matches} {exclude}");
+    }
 }
 
 #[test]
