@@ -1,5 +1,6 @@
 //! `test`: rows, texts, formats, exit codes.
 use crate::stage::Stage;
+use std::io::{BufRead as _, BufReader};
 
 const RIGHT: &str = "\
 - {policy: require-app, rule: has-app, kind: Pod, resources: [good], result: pass}
@@ -285,4 +286,28 @@ fn tests_of_a_git_repository_are_run() {
         .run(&["test", &address, "-b", "missing"])
         .code(1)
         .complains(&["cannot clone file://", "missing"]);
+}
+
+#[test]
+fn watching_runs_again_when_a_file_changes() {
+    let stage = Stage::sample();
+    stage.test_file(RIGHT);
+    let mut child = std::process::Command::new(stage.path().join("kyverno"))
+        .args(["test", ".", "--watch"])
+        .current_dir(stage.path())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    // A run may see a file half written; the next one does not.
+    let mut says = |wanted: &str| {
+        assert!(lines.any(|line| line.is_ok_and(|line| line == wanted)), "{wanted}");
+    };
+    says("Test Summary: 2 tests passed and 0 tests failed");
+    // Whether the change comes before or after the files were looked at, it is one.
+    stage.write("pods.yaml", &crate::stage::PODS.replace("app: a", "other: a"));
+    says("Test Summary: 1 tests passed and 1 tests failed");
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
