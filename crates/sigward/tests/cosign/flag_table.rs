@@ -65,8 +65,16 @@ pub(crate) const FLAGS: &[(&str, &str, &str)] = &[
     ),
     ("sign attest sign-blob attest-blob", "trusted-root", "sign::a_trusted_root_must_be_one"),
     ("sign attest sign-blob attest-blob", "yes", "sign::no_question_is_asked_where_no_log_is_told"),
-    ("sign attest sign-blob attest-blob", "certificate", REFUSED),
-    ("sign attest sign-blob attest-blob", "certificate-chain", REFUSED),
+    (
+        "sign attest sign-blob attest-blob",
+        "certificate",
+        "keyless::a_certificate_of_one_s_own_goes_with_the_signature",
+    ),
+    (
+        "sign attest sign-blob attest-blob",
+        "certificate-chain",
+        "keyless::a_certificate_of_one_s_own_goes_with_the_signature",
+    ),
     ("sign attest sign-blob", "issue-certificate", REFUSED),
     ("sign attest sign-blob attest-blob", "rekor-url", REFUSED),
     ("sign attest sign-blob attest-blob", "fulcio-auth-flow", REFUSED),

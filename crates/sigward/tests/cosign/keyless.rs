@@ -505,3 +505,46 @@ fn the_conformance_suite_s_client_asks_for_all_it_needs() {
     let roots = ["--trusted-root=t", "--signing-config=s", "f"];
     client(&[&line[..], &roots].concat()).fails(1, "needs keyless signing");
 }
+
+#[test]
+fn a_certificate_of_one_s_own_goes_with_the_signature() {
+    let stage = stage();
+    let line = [
+        "--key",
+        "leaf.key",
+        NO_LOG,
+        "-y",
+        "--certificate",
+        "leaf.pem",
+        "--certificate-chain",
+        "chain.pem",
+    ];
+    let run = |words: &[&str], more: &[&str]| stage.run(&[words, &line[..], more].concat());
+    for (format, tag) in [("--new-bundle-format=true", "new"), ("--new-bundle-format=false", "old")]
+    {
+        let image = stage.image(tag);
+        run(&["sign", format], &[&image]).ok();
+        run(&["attest", format, "--predicate", "p.json"], &[&image]).ok();
+        run(&["sign-blob", format, "--bundle", "fs.json"], &["f"]).ok();
+        run(&["attest-blob", format, "--predicate", "p.json", "--bundle", "fa.json"], &["f"]).ok();
+        each(&stage, &image, &own(&WHO), |ran| drop(ran.ok()));
+        let other = ["--certificate-identity=x", "--certificate-oidc-issuer", ISSUER];
+        each(&stage, &image, &own(&other), |ran| assert_ne!(ran.code, 0));
+    }
+    let image = stage.image("none");
+    for words in [
+        &["sign", &image][..],
+        &["attest", "--predicate", "p.json", &image],
+        &["sign-blob", "--bundle", "b", "f"],
+        &["attest-blob", "--predicate", "p.json", "--bundle", "b", "f"],
+    ] {
+        let with =
+            |flags: &[&str]| stage.run(&[words, &["--key", "k.key", NO_LOG], flags].concat());
+        with(&["--certificate", "leaf.pem"]).fails(1, "does not match the provided public key");
+        with(&["--certificate-chain", "chain.pem"]).fails(1, "it needs one");
+        with(&["--certificate", "leaf.pem", "--certificate-chain", "leaf.pem"])
+            .fails(1, "unable to validate certificate chain");
+        with(&["--certificate", "k.pub"]).fails(1, "loading certificate");
+    }
+    assert!(!stage.has("b"));
+}

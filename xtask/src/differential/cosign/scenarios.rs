@@ -441,6 +441,28 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         ]),
     },
     Scenario {
+        name: "signing with a certificate",
+        peers: BOTH,
+        steps: Cow::Borrowed(&[
+            run("import-key-pair --key leaf.key --output-key-prefix leaf-own"),
+            run(
+                "sign --key leaf-own.key --certificate leaf.pem --certificate-chain ca.pem --use-signing-config=false --tlog-upload=false --new-bundle-format=false -y HOST/shop/web@DIGEST",
+            ),
+            run(
+                "verify --certificate-identity dev@example.test --certificate-oidc-issuer https://issuer.test --ca-roots ca.pem --insecure-ignore-sct --insecure-ignore-tlog HOST/shop/web:v1",
+            ),
+            run(
+                "attest --key leaf-own.key --certificate leaf.pem --certificate-chain ca.pem --use-signing-config=false --tlog-upload=false --new-bundle-format=false -y --predicate p.json --type https://example.test/t HOST/shop/web@DIGEST",
+            ),
+            run(
+                "verify-attestation --certificate-identity dev@example.test --certificate-oidc-issuer https://issuer.test --ca-roots ca.pem --insecure-ignore-sct --insecure-ignore-tlog --new-bundle-format=false --type https://example.test/t HOST/shop/web:v1",
+            ),
+            run(
+                "sign --key leaf-own.key --certificate ca.pem --use-signing-config=false --tlog-upload=false --new-bundle-format=false -y HOST/shop/web@DIGEST",
+            ),
+        ]),
+    },
+    Scenario {
         name: "certificates of one's own",
         peers: BOTH,
         steps: Cow::Borrowed(&[
@@ -627,5 +649,11 @@ pub(super) const EXPLAINED: &[Explained] = &[
         line: Some("rekor2-dsse-happy-path/"),
         peer: None,
         why: "`verify-blob`: an attestation about a file is no signature",
+    },
+    Explained {
+        scenario: "signing with a certificate",
+        line: None,
+        peer: Some(Peer::Cosign3),
+        why: "the chain and an empty `keyid` are written, as cosign 2 writes them",
     },
 ];

@@ -9,14 +9,16 @@ use super::{
     signing::{self, LegacyForm, Target},
     time,
 };
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clap::Args;
 use sigward_oci::{Attachment, GoReference};
 use sigward_remote::Registry;
 use sigward_sigstore::{
     blob::{Artifact, verify_blob_attestation},
     keys::{PrivateKey, Signer as _},
-    sign::{PredicateType, attestation_bundle, attestation_layer, attestation_statement},
+    sign::{
+        PredicateType, Surroundings, attestation_bundle, attestation_layer, attestation_statement,
+        legacy_blob_bundle,
+    },
     statement::Statement,
 };
 use std::path::{Path, PathBuf};
@@ -97,6 +99,7 @@ enum Said {
 struct Work<'a> {
     it: &'a Attest,
     key: PrivateKey,
+    around: Surroundings,
     said: Said,
     created: String,
     /// More than one thing is attested, so output files carry its digest.
@@ -113,7 +116,13 @@ pub(super) async fn run(output: &mut Output, it: Attest) -> Result<(), Failure> 
     let said = said(output, &it, &created).map_err(signing::signing_failed(first))?;
     let key = signing::signer(it.key.as_deref()).map_err(signing::signing_failed(first))?;
     let client = registry::client(output, &it.registry, &named)?;
-    let work = Work { many: it.recursive || named.len() > 1, key, said, created, it: &it };
+    let around = signing::surroundings(
+        it.certificate.as_deref(),
+        it.certificate_chain.as_deref(),
+        key.public_key(),
+    )
+    .map_err(signing::signing_failed(first))?;
+    let work = Work { many: it.recursive || named.len() > 1, key, around, said, created, it: &it };
     for (image, typed) in named.iter().zip(&it.images) {
         attest_image(output, &client, &work, image)
             .await
@@ -222,6 +231,7 @@ async fn attest_target(
     if work.it.new_bundle_format {
         let bundle = attestation_bundle(statement, &work.key)?;
         check(&bundle)?;
+        let bundle = signing::surrounded(bundle, &[], work.key.public_key(), &work.around)?;
         if let Some(path) = &work.it.bundle {
             signing::write_bundle(output, &signing::file_for(path, digest, work.many), &bundle)?;
         }
@@ -232,11 +242,12 @@ async fn attest_target(
     }
     let layer = attestation_layer(statement, predicate_type, &work.key)?;
     check(&layer.blob.bytes)?;
+    let layer = layer.with_surroundings(&work.around);
     if let Some(path) = &work.it.bundle {
         // COMPAT: cosign 3.1: the file of the legacy format holds the envelope in base64; test: a_legacy_attestation_bundle_holds_the_envelope
-        let bundle = signing::legacy_blob_bundle(&STANDARD.encode(&layer.blob.bytes));
+        let bundle = legacy_blob_bundle(&layer.blob.bytes, &work.around).unwrap_or_default();
         let path = signing::file_for(path, digest, work.many);
-        signing::write_bundle(output, &path, bundle.as_bytes())?;
+        signing::write_bundle(output, &path, &bundle)?;
     }
     if work.it.no_upload {
         return Ok(());

@@ -6,13 +6,15 @@ use super::{
     pflag::{exactly_one, go_bool},
     signing, time,
 };
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clap::Args;
 use sigward_oci::Digest;
 use sigward_sigstore::{
     blob::{Artifact, verify_blob_attestation},
     keys::{PrivateKey, Signer as _},
-    sign::{Blob, PredicateType, attestation_bundle, attestation_layer, attestation_statement},
+    sign::{
+        Blob, PredicateType, attestation_bundle, attestation_layer, attestation_statement,
+        legacy_blob_bundle,
+    },
     statement::Statement,
 };
 use std::path::{Path, PathBuf};
@@ -93,9 +95,15 @@ pub(super) fn run(output: &mut Output, it: &AttestBlob) -> Result<(), Failure> {
     check_flags(it)?;
     let said = said(output, it)?;
     let key = signing::signer(it.key.as_deref())?;
+    let around = signing::surroundings(
+        it.certificate.as_deref(),
+        it.certificate_chain.as_deref(),
+        key.public_key(),
+    )?;
     if it.new_bundle_format {
         let bundle = attestation_bundle(said.statement.clone(), &key)?;
         check(&said, &bundle, &key)?;
+        let bundle = signing::surrounded(bundle, &[], key.public_key(), &around)?;
         if let Some(path) = &it.bundle {
             signing::write_bundle(output, path, &bundle)?;
         }
@@ -104,8 +112,8 @@ pub(super) fn run(output: &mut Output, it: &AttestBlob) -> Result<(), Failure> {
         let envelope = layer.blob.bytes;
         check(&said, &envelope, &key)?;
         if let Some(path) = &it.bundle {
-            let bundle = signing::legacy_blob_bundle(&STANDARD.encode(&envelope));
-            signing::write_bundle(output, path, bundle.as_bytes())?;
+            let bundle = legacy_blob_bundle(&envelope, &around).unwrap_or_default();
+            signing::write_bundle(output, path, &bundle)?;
         }
         if let Some(path) = &it.output_signature {
             keys::write_file(path, &envelope, 0o600)?;

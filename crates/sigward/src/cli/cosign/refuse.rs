@@ -33,7 +33,6 @@ const UNAVAILABLE: &[(&str, &[&str], &[&str])] = &[
             "output_certificate",
         ],
     ),
-    ("certificates beside a key", SIGNING, &["certificate", "certificate_chain"]),
     ("certificates that do not lie beside the signature", IMAGES, &["certificate", "sct"]),
     ("certificate chains in bundles", &[], &["allow_certificate_chain"]),
     (

@@ -16,7 +16,9 @@ use sigward_remote::Registry;
 use sigward_sigstore::{
     blob::{Artifact, verify_blob, verify_blob_attestation},
     keys::{PrivateKey, Signer as _},
-    sign::{Blob, LegacyLayer, attestation_bundle, signature_bundle, signature_layer},
+    sign::{
+        Blob, LegacyLayer, Surroundings, attestation_bundle, signature_bundle, signature_layer,
+    },
     statement::COSIGN_SIGN,
 };
 use std::{collections::BTreeMap, path::PathBuf};
@@ -103,6 +105,7 @@ pub(crate) struct Sign {
 struct Work<'a> {
     it: &'a Sign,
     key: PrivateKey,
+    around: Surroundings,
     annotations: BTreeMap<String, String>,
     payload: Option<Vec<u8>>,
     created: String,
@@ -126,9 +129,15 @@ pub(super) async fn run(output: &mut Output, it: Sign) -> Result<(), Failure> {
         }
         None => None,
     };
+    let key = signing::signer(it.key.as_deref())?;
     let work = Work {
         many: it.recursive || named.len() > 1,
-        key: signing::signer(it.key.as_deref())?,
+        around: signing::surroundings(
+            it.certificate.as_deref(),
+            it.certificate_chain.as_deref(),
+            key.public_key(),
+        )?,
+        key,
         annotations,
         payload,
         created: time::stamp()?,
@@ -259,6 +268,7 @@ async fn sign_bundle(
         work.key.public_key(),
     )
     .map_err(self_check)?;
+    let bundle = signing::surrounded(bundle, &[], work.key.public_key(), &work.around)?;
     if let Some(path) = &work.it.bundle {
         signing::write_bundle(output, &signing::file_for(path, digest, work.many), &bundle)?;
     }
@@ -290,6 +300,8 @@ async fn sign_legacy(
             .map(|identity| signature_layer(identity, digest, &work.annotations, &work.key))
             .collect::<Result<Vec<_>, _>>()?,
     };
+    let layers: Vec<LegacyLayer> =
+        layers.into_iter().map(|layer| layer.with_surroundings(&work.around)).collect();
     for layer in &layers {
         let signature = layer.annotations.get(SIGNATURE_ANNOTATION).map_or("", String::as_str);
         verify_blob(&layer.blob.bytes, signature.as_bytes(), work.key.public_key())

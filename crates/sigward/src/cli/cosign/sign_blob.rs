@@ -12,7 +12,7 @@ use sigward_sigstore::{
     blob::{Artifact, verify_blob, verify_blob_bundle},
     bundle::{Bundle, Content},
     keys::{Algorithm, Ed25519Form, PrivateKey, Signer as _},
-    sign,
+    sign::{self, Surroundings, legacy_blob_bundle},
 };
 use std::path::{Path, PathBuf};
 
@@ -88,8 +88,13 @@ pub(super) fn run(output: &mut Output, it: &SignBlob) -> Result<(), Failure> {
     check_flags(output, it)?;
     let key = signing::signer(it.key.as_deref())?;
     check_algorithm(it.signing_algorithm.as_deref(), &key)?;
+    let around = signing::surroundings(
+        it.certificate.as_deref(),
+        it.certificate_chain.as_deref(),
+        key.public_key(),
+    )?;
     for path in &it.blobs {
-        sign_one(output, it, &key, path)
+        sign_one(output, it, (&key, &around), path)
             .map_err(signing::signing_failed(&path.display().to_string()))?;
     }
     Ok(())
@@ -149,7 +154,7 @@ fn check_algorithm(name: Option<&str>, key: &PrivateKey) -> Result<(), Failure> 
 fn sign_one(
     output: &mut Output,
     it: &SignBlob,
-    key: &PrivateKey,
+    (key, around): (&PrivateKey, &Surroundings),
     path: &Path,
 ) -> Result<(), Failure> {
     if path != Path::new("-") {
@@ -160,6 +165,7 @@ fn sign_one(
     let signature = if it.new_bundle_format {
         let bundle = sign::sign_blob_bundle(&contents, key, Ed25519Form::Pure)?;
         verify_blob_bundle(Artifact::Bytes(&contents), &bundle, key.public_key())?;
+        let bundle = signing::surrounded(bundle, &contents, key.public_key(), around)?;
         if let Some(path) = &it.bundle {
             signing::write_bundle(output, path, &bundle)?;
         }
@@ -171,8 +177,9 @@ fn sign_one(
         let signature = sign::sign_blob(&contents, key)?;
         verify_blob(&contents, signature.as_bytes(), key.public_key())?;
         if let Some(path) = &it.bundle {
-            let bundle = signing::legacy_blob_bundle(&signature);
-            signing::write_bundle(output, path, bundle.as_bytes())?;
+            let raw = STANDARD.decode(&signature)?;
+            let bundle = legacy_blob_bundle(&raw, around).unwrap_or_default();
+            signing::write_bundle(output, path, &bundle)?;
         }
         signature
     };

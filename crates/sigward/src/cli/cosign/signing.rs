@@ -1,12 +1,12 @@
 //! What `sign`, `attest` and `sign-blob` share: who is told about a signature, what is signed, and where it is put.
+mod certificate;
 mod files;
 mod push;
 mod services;
 mod targets;
 
-pub(super) use files::{
-    file_for, legacy_blob_bundle, read_blob, read_file, read_input, write_bundle,
-};
+pub(super) use certificate::{surrounded, surroundings};
+pub(super) use files::{file_for, read_blob, read_file, read_input, write_bundle};
 pub(super) use push::{LegacyForm, push_bundle, push_layers_as_referrers, push_legacy, store_of};
 pub(super) use services::{check_services, check_trusted_root};
 pub(super) use targets::{Target, target, targets};

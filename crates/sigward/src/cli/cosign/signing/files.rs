@@ -82,8 +82,3 @@ pub(in crate::cli::cosign) fn write_bundle(
     output.say(&format!("Wrote bundle to file {}", path.display()));
     Ok(())
 }
-
-/// cosign's old bundle around a signature in base64, without certificate or log entry.
-pub(in crate::cli::cosign) fn legacy_blob_bundle(signature: &str) -> String {
-    serde_json::json!({ "base64Signature": signature }).to_string()
-}
