@@ -70,6 +70,57 @@ pub enum ConnectError {
     Client(#[source] Box<kube::Error>),
 }
 
+/// Why a member of a Secret cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    /// The API server refuses, or has no such Secret.
+    #[error("the Secret {namespace}/{name} cannot be read")]
+    Unreadable {
+        /// Where it should be.
+        namespace: String,
+        /// Its name.
+        name: String,
+        /// The client's own words.
+        #[source]
+        source: Box<kube::Error>,
+    },
+    /// The Secret has no such member.
+    #[error("the Secret {namespace}/{name} has no member {member}")]
+    Missing {
+        /// Where it is.
+        namespace: String,
+        /// Its name.
+        name: String,
+        /// What was wanted.
+        member: String,
+    },
+}
+
+/// The bytes of one member of a Secret, read once.
+///
+/// # Errors
+/// [`SecretError`]
+pub async fn secret_member(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+    member: &str,
+) -> Result<Vec<u8>, SecretError> {
+    let secrets: kube::Api<k8s_openapi::api::core::v1::Secret> =
+        kube::Api::namespaced(client.clone(), namespace);
+    let found = secrets.get(name).await.map_err(|source| SecretError::Unreadable {
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+        source: Box::new(source),
+    })?;
+    let bytes = found.data.and_then(|mut data| data.remove(member));
+    bytes.map(|bytes| bytes.0).ok_or_else(|| SecretError::Missing {
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+        member: member.to_owned(),
+    })
+}
+
 /// A client: of this kubeconfig, or as the environment says (`KUBECONFIG`, `~/.kube/config`, a Pod's service account).
 ///
 /// # Errors

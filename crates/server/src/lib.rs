@@ -58,6 +58,9 @@ impl std::fmt::Debug for Parts {
     }
 }
 
+/// The target of spans that are for a collector of traces and for nobody's log.
+pub const TRACE: &str = "sigward::trace";
+
 /// Clock and chance at the time of a request.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment {

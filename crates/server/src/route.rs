@@ -15,6 +15,7 @@ use sigward_policy::{
 };
 use std::sync::Arc;
 use tokio::{sync::Semaphore, time::Instant};
+use tracing::Instrument as _;
 
 /// Shared by all connections.
 pub(crate) struct Service {
@@ -151,13 +152,29 @@ async fn resource(
     service.parts.metrics.decisions.inc();
     let deadline = Deadline::new(started, timeout, &service.options);
     let decision =
-        decide(&service.parts, snapshot, Arc::clone(&request), deadline, &service.detached).await;
+        decide(&service.parts, snapshot, Arc::clone(&request), deadline, &service.detached)
+            .instrument(span(&request))
+            .await;
     service.parts.metrics.decisions.dec();
     let reply = reply(&request.uid, &Answer::from(&decision));
     service.parts.metrics.decided(&request, &decision, started.elapsed());
     log::decided(&request, &decision);
     service.parts.audience.decided(&request, &Arc::new(decision));
     reply
+}
+
+/// The span of one decision, named as Kyverno names its own; nobody's where spans are not sent.
+fn span(request: &sigward_policy::request::Request) -> tracing::Span {
+    tracing::debug_span!(
+        target: crate::TRACE,
+        "admission",
+        otel.name = if request.stage == Stage::Validating { "VALIDATE" } else { "MUTATE" },
+        uid = %request.uid,
+        operation = request.operation.as_str(),
+        kind = %request.kind.kind,
+        namespace = %request.namespace,
+        name = %request.name,
+    )
 }
 
 async fn policy(service: &Service, http: HttpRequest<Incoming>, judged: bool) -> Reply {

@@ -8,6 +8,7 @@ mod quickstart;
 mod shelf;
 mod sources;
 mod standalone;
+mod telemetry;
 
 use std::process::ExitCode;
 

@@ -6,12 +6,14 @@ use sigward_policy::{
     resolve::{FactSource, Pending},
 };
 use sigward_remote::{FetchError, Registry};
+use sigward_server::TRACE;
 use sigward_sigstore::prover::Prover;
 use smol_str::SmolStr;
 use std::{
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
+use tracing::Instrument as _;
 
 /// What a cluster, or files in its place, can answer.
 pub(crate) trait Objects: Send + Sync {
@@ -109,7 +111,24 @@ impl FactSource for Sources {
 }
 
 fn pending(fetch: Fetch, fact: impl Future<Output = Fact> + Send + 'static) -> Pending {
-    Box::pin(async move { (fetch, fact.await) })
+    let span = tracing::debug_span!(target: TRACE, "fetch", otel.name = name(&fetch));
+    Box::pin(async move { (fetch, fact.await) }.instrument(span))
+}
+
+/// What a span of this fetch is called.
+fn name(fetch: &Fetch) -> &'static str {
+    match fetch {
+        Fetch::Namespace(_) => "FETCH namespace",
+        Fetch::Object(_) => "FETCH object",
+        Fetch::PublicKey { .. } => "FETCH public key",
+        Fetch::Call(_) => "FETCH call",
+        Fetch::GlobalEntry { .. } => "FETCH global entry",
+        Fetch::Addresses { .. } => "FETCH addresses",
+        Fetch::Roles { .. } => "FETCH roles",
+        Fetch::Tag { .. } => "FETCH tag",
+        Fetch::ImageData { .. } => "FETCH image data",
+        Fetch::Proof { .. } => "FETCH proof",
+    }
 }
 
 fn told<T>(result: Result<T, FetchError>) -> Answer<T> {

@@ -5,6 +5,7 @@ use crate::{
     observe::{RegistryMetrics, RuleMetrics},
     sources::{Objects, Sources},
     standalone::{PemPair, Standalone},
+    telemetry::{Collector, LogFormat, Telemetry},
 };
 use arc_swap::ArcSwapOption;
 use clap::Args;
@@ -124,6 +125,18 @@ pub(crate) struct Serve {
         default_value = "PolicyApplied,PolicySkipped"
     )]
     omit_events: Vec<String>,
+    /// send traces by OTLP over gRPC
+    #[arg(long = "enableTracing", num_args = 0..=1, default_missing_value = "true", default_value = "false", require_equals = true, action = clap::ArgAction::Set)]
+    enable_tracing: bool,
+    /// host of the collector of traces
+    #[arg(long = "tracingAddress", default_value = "")]
+    tracing_address: String,
+    /// its port
+    #[arg(long = "tracingPort", default_value_t = 4317)]
+    tracing_port: u16,
+    /// Secret in our own namespace whose `ca.pem` signed the collector's certificate; plain text when empty
+    #[arg(long = "tracingCreds", default_value = "", conflicts_with = "policies")]
+    tracing_creds: String,
     /// text or json
     #[arg(long = "loggingFormat", default_value = "text")]
     logging_format: String,
@@ -162,9 +175,10 @@ impl Serve {
     /// # Errors
     /// Flags that cannot be used, files that cannot be read, an address that is taken, a cluster that refuses.
     pub(crate) fn run(&self) -> Result<(), Failure> {
-        self.start_logging()?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let telemetry = runtime.block_on(self.telemetry())?;
         let result = runtime.block_on(self.serve());
+        telemetry.finish();
         runtime.shutdown_timeout(Duration::from_secs(1));
         result
     }
@@ -353,33 +367,34 @@ impl Serve {
         }
     }
 
-    fn start_logging(&self) -> Result<(), Failure> {
-        // Kyverno's numbers: 2 is the default and tells of what happens, 4 and more of each step.
-        let level = match self.verbosity {
-            0 => "warn",
-            1..=3 => "info",
-            4..=5 => "debug",
-            _ => "trace",
-        };
-        // A watch that is refused or breaks off is told by readiness, not by a line for each attempt.
-        let filter =
-            tracing_subscriber::EnvFilter::try_from_env("SIGWARD_LOG").unwrap_or_else(|_unset| {
-                tracing_subscriber::EnvFilter::new(format!("{level},kube_runtime::watcher=error"))
-            });
-        let builder =
-            tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-        let started = match self.logging_format.as_str() {
-            "text" => {
-                builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init()
-            }
-            "json" => builder.json().try_init(),
+    /// Logging and tracing, from flags.
+    async fn telemetry(&self) -> Result<Telemetry, Failure> {
+        let format = match self.logging_format.as_str() {
+            "text" => LogFormat::Text,
+            "json" => LogFormat::Json,
             other => {
                 return Err(Failure::new(format!(
                     "--loggingFormat: {other:?} is neither text nor json"
                 )));
             }
         };
-        started.map_err(|error| Failure::new(error.to_string()))
+        let collector = if self.enable_tracing { Some(self.collector().await?) } else { None };
+        Ok(Telemetry::start(self.verbosity, format, collector.as_ref())?)
+    }
+
+    async fn collector(&self) -> Result<Collector, Failure> {
+        if self.tracing_address.is_empty() {
+            return Err(Failure::new("--enableTracing needs --tracingAddress"));
+        }
+        let ca = match self.tracing_creds.as_str() {
+            "" => None,
+            name => {
+                let client = sigward_controller::connect(self.kubeconfig.as_deref()).await?;
+                let namespace = from_environment("KYVERNO_NAMESPACE", "kyverno");
+                Some(sigward_controller::secret_member(&client, &namespace, name, "ca.pem").await?)
+            }
+        };
+        Ok(Collector { host: self.tracing_address.clone(), port: self.tracing_port, ca })
     }
 }
 
