@@ -1,4 +1,4 @@
-//! `env`: the environment variables that have an effect, and what each expects.
+//! `env`: cosign's environment variables, and what each expects; those of parts that are not in this build are listed too.
 use super::{Failure, Output, pflag::go_bool};
 use clap::Args;
 
