@@ -1,6 +1,6 @@
 //! Key pairs of every kind that cosign knows, and plain signatures with them.
 
-mod der;
+pub(crate) mod der;
 
 use std::{
     fmt,

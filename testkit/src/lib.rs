@@ -4,9 +4,12 @@
 //! error in one of them cannot hide behind the same error in the other.
 
 pub mod artifact;
+mod der;
 pub mod digest;
 pub mod image;
 pub mod keys;
 pub mod registry;
+mod server;
 pub mod signing;
+pub mod sigstore;
 pub mod tls;

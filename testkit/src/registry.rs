@@ -9,7 +9,7 @@ mod endpoints;
 mod faults;
 mod log;
 mod names;
-mod server;
+mod service;
 mod state;
 mod store;
 
@@ -18,7 +18,13 @@ use std::{collections::BTreeMap, fmt, io, net::SocketAddr};
 use bytes::Bytes;
 use http::Method;
 
-use self::server::Server;
+use self::state::State;
+pub(crate) use self::{
+    answer::{Answer, Payload},
+    faults::{Before, Faults, before, change},
+    log::Log,
+    names::pairs,
+};
 pub use self::{
     auth::{Account, Auth, Basic, Bearer},
     faults::{Effect, Fault},
@@ -28,6 +34,7 @@ pub use self::{
 };
 use crate::{
     digest,
+    server::Server,
     tls::{Authority, Identity, TlsError},
 };
 
@@ -123,13 +130,14 @@ impl From<TlsError> for StartError {
 /// A running registry. All methods take `&self`: share it behind an `Arc`, or hand out references.
 #[derive(Debug)]
 pub struct Registry {
-    server: Server,
+    server: Server<State>,
     authority: Option<Authority>,
 }
 
 impl Registry {
     /// Starts a registry; when this returns, it answers.
     pub fn start(options: Options) -> Result<Self, StartError> {
+        let port = options.port;
         let (authority, config) = match options.tls {
             Tls::Plain => (None, None),
             Tls::Server | Tls::Mutual => {
@@ -138,12 +146,13 @@ impl Registry {
                 (Some(authority), Some(config))
             }
         };
-        Ok(Self { server: Server::start(options, config)?, authority })
+        let make = |address| State::new(options, address);
+        Ok(Self { server: Server::start("testkit-registry", port, config, make)?, authority })
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
-        self.server.state.address()
+        self.server.state.address
     }
 
     /// `127.0.0.1:PORT`, the first part of image names.

@@ -2,9 +2,11 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
+use crate::der::Reader;
+
 /// PEM with lines of 64 characters and a newline at the end.
 // SPEC: RFC 7468 section 2.
-pub(super) fn pem(label: &str, der: &[u8]) -> String {
+pub(crate) fn pem(label: &str, der: &[u8]) -> String {
     let mut text = format!("-----BEGIN {label}-----\n");
     for (place, character) in STANDARD.encode(der).chars().enumerate() {
         if place > 0 && place % 64 == 0 {
@@ -16,39 +18,21 @@ pub(super) fn pem(label: &str, der: &[u8]) -> String {
     text
 }
 
-/// The tag, the content and what follows the first element.
-fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
-    let (&tag, rest) = der.split_first()?;
-    let (&first, rest) = rest.split_first()?;
-    let (length, rest) = if first < 0x80 {
-        (usize::from(first), rest)
-    } else {
-        let (bytes, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
-        let length = bytes.iter().try_fold(0_usize, |length, &byte| {
-            length.checked_mul(256)?.checked_add(usize::from(byte))
-        })?;
-        (length, rest)
-    };
-    let (content, rest) = rest.split_at_checked(length)?;
-    Some((tag, content, rest))
-}
-
 /// The private key inside PKCS#8: the octet string after version and algorithm.
 // SPEC: RFC 5208 section 5.
 pub(super) fn inside_pkcs8(der: &[u8]) -> Option<&[u8]> {
-    let (_, sequence, _) = element(der)?;
-    let (_, _, rest) = element(sequence)?;
-    let (_, _, rest) = element(rest)?;
-    element(rest).filter(|(tag, _, _)| *tag == 0x04).map(|(_, content, _)| content)
+    let mut fields = Reader(der).sequence()?;
+    fields.next()?;
+    fields.next()?;
+    fields.expect(0x04)
 }
 
 /// The public key inside a SubjectPublicKeyInfo: the bit string after the algorithm, without its count of unused bits.
 // SPEC: RFC 5280 section 4.1.
-pub(super) fn inside_spki(der: &[u8]) -> Option<&[u8]> {
-    let (_, sequence, _) = element(der)?;
-    let (_, _, rest) = element(sequence)?;
-    let (tag, content, _) = element(rest)?;
-    if tag == 0x03 { content.strip_prefix(&[0]) } else { None }
+pub(crate) fn inside_spki(der: &[u8]) -> Option<&[u8]> {
+    let mut fields = Reader(der).sequence()?;
+    fields.next()?;
+    fields.expect(0x03)?.strip_prefix(&[0])
 }
 
 #[cfg(test)]

@@ -248,14 +248,50 @@ pub(crate) async fn before(effects: &[Effect], path_and_query: &str) -> Before {
     Before::Proceed
 }
 
-/// Changes the real answer as the effects say.
+/// Changes the registry's real answer as the effects say.
 pub(crate) fn after(
     state: &State,
     effects: &[Effect],
     route: &Route,
     path_and_query: &str,
-    mut answer: Answer,
+    answer: Answer,
 ) -> Answer {
+    let mut answer = change(effects, answer);
+    for effect in effects {
+        match effect {
+            Effect::WrongDigestHeader(digest) => answer = answer.header(CONTENT_DIGEST, digest),
+            Effect::EndlessPages => {
+                let separator = if path_and_query.contains('?') { '&' } else { '?' };
+                answer = answer.header(
+                    header::LINK,
+                    &format!("<{path_and_query}{separator}more=1>; rel=\"next\""),
+                );
+            }
+            Effect::MoveTag { to } => {
+                if let Route::Manifest { repository, reference } = route {
+                    state.store().set_tag(repository, reference, to);
+                }
+            }
+            Effect::Latency(_)
+            | Effect::Hang
+            | Effect::Reset
+            | Effect::Status { .. }
+            | Effect::Respond { .. }
+            | Effect::Redirect { .. }
+            | Effect::Body(_)
+            | Effect::WrongBytes
+            | Effect::Header { .. }
+            | Effect::HugeHeader(_)
+            | Effect::Drip { .. }
+            | Effect::Truncate(_)
+            | Effect::Oversized { .. } => {}
+        }
+    }
+    answer
+}
+
+/// Changes the real answer of any server as the effects say; those that only a registry can have do nothing.
+pub(crate) fn change(effects: &[Effect], mut answer: Answer) -> Answer {
     for effect in effects {
         match effect {
             Effect::Body(bytes) => answer.body = Payload::bytes(bytes.clone()),
@@ -268,7 +304,6 @@ pub(crate) fn after(
                     answer.body = Payload::bytes(bytes.into());
                 }
             }
-            Effect::WrongDigestHeader(digest) => answer = answer.header(CONTENT_DIGEST, digest),
             Effect::Header { name, value } => {
                 if let Ok(name) = HeaderName::from_bytes(name.as_bytes()) {
                     answer = answer.header(name, value);
@@ -290,24 +325,15 @@ pub(crate) fn after(
             Effect::Oversized { bytes, declared } => {
                 answer.body = Payload::filler(*bytes, *declared);
             }
-            Effect::EndlessPages => {
-                let separator = if path_and_query.contains('?') { '&' } else { '?' };
-                answer = answer.header(
-                    header::LINK,
-                    &format!("<{path_and_query}{separator}more=1>; rel=\"next\""),
-                );
-            }
-            Effect::MoveTag { to } => {
-                if let Route::Manifest { repository, reference } = route {
-                    state.store().set_tag(repository, reference, to);
-                }
-            }
             Effect::Latency(_)
             | Effect::Hang
             | Effect::Reset
             | Effect::Status { .. }
             | Effect::Respond { .. }
-            | Effect::Redirect { .. } => {}
+            | Effect::Redirect { .. }
+            | Effect::WrongDigestHeader(_)
+            | Effect::EndlessPages
+            | Effect::MoveTag { .. } => {}
         }
     }
     answer

@@ -13,7 +13,7 @@ use super::{Auth, Options, Tls, auth, faults::Faults, log::Log, store::Store};
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) options: Options,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
     referrers_api: AtomicBool,
     store: Mutex<Store>,
     log: Mutex<Log>,
@@ -35,10 +35,6 @@ impl State {
             log: Mutex::default(),
             faults: Mutex::default(),
         }
-    }
-
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
     }
 
     pub(crate) fn scheme(&self) -> &'static str {

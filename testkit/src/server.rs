@@ -1,4 +1,4 @@
-//! The thread, the listener and the connections of a registry.
+//! The thread, the listener and the connections of a server on loopback, whatever it answers.
 
 use std::{
     fmt, io,
@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use http::{Request, Response, header, uri::PathAndQuery};
+use http::{Request, Response, request::Parts};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::ServerConfig;
@@ -26,15 +26,23 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::{
-    Options,
-    answer::Payload,
-    endpoints,
-    faults::{self, Before},
-    log::Entry,
-    names::Route,
-    state::State,
-};
+use crate::registry::Payload;
+
+/// What answers requests. All connections share it.
+pub(crate) trait Answers: Send + Sync + 'static {
+    /// Where it listens.
+    fn address(&self) -> SocketAddr;
+
+    /// A connection was accepted.
+    fn connected(&self);
+
+    /// Answers; nothing ends the connection with a reset.
+    fn answer(
+        self: Arc<Self>,
+        parts: Parts,
+        body: Incoming,
+    ) -> impl Future<Output = Option<Response<Payload>>> + Send;
+}
 
 /// How long a handshake may take before the connection is given up.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -50,42 +58,46 @@ enum Order {
 
 /// The owner's end of the thread; dropping it ends the thread and every connection.
 #[derive(Debug)]
-pub(crate) struct Server {
-    pub(crate) state: Arc<State>,
+pub(crate) struct Server<S> {
+    pub(crate) state: Arc<S>,
     orders: Option<UnboundedSender<Order>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Server {
-    /// Starts the thread and returns when the listener is bound.
-    pub(crate) fn start(options: Options, tls: Option<Arc<ServerConfig>>) -> io::Result<Self> {
+impl<S: Answers> Server<S> {
+    /// Starts the thread on a port of 127.0.0.1 (0 takes a free one) and returns when the listener is bound; `make` gets its
+    /// address.
+    pub(crate) fn start(
+        name: &str,
+        port: u16,
+        tls: Option<Arc<ServerConfig>>,
+        make: impl FnOnce(SocketAddr) -> S + Send + 'static,
+    ) -> io::Result<Self> {
         let (ready, bound) = mpsc::channel();
         let (orders, inbox) = unbounded_channel();
-        let thread =
-            std::thread::Builder::new().name("testkit-registry".to_owned()).spawn(move || {
-                let runtime =
-                    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-                        Ok(runtime) => runtime,
-                        Err(error) => {
-                            let _ = ready.send(Err(error));
-                            return;
-                        }
-                    };
-                runtime.block_on(async move {
-                    let listener = listen(SocketAddr::from((Ipv4Addr::LOCALHOST, options.port)));
-                    match listener.and_then(|listener| Ok((listener.local_addr()?, listener))) {
-                        Ok((address, listener)) => {
-                            let state = Arc::new(State::new(options, address));
-                            let _ = ready.send(Ok(Arc::clone(&state)));
-                            run(state, listener, inbox, tls.map(TlsAcceptor::from)).await;
-                        }
-                        Err(error) => {
-                            let _ = ready.send(Err(error));
-                        }
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+            let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+                Ok(runtime) => runtime,
+                Err(error) => {
+                    let _ = ready.send(Err(error));
+                    return;
+                }
+            };
+            runtime.block_on(async move {
+                let listener = listen(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+                match listener.and_then(|listener| Ok((listener.local_addr()?, listener))) {
+                    Ok((address, listener)) => {
+                        let state = Arc::new(make(address));
+                        let _ = ready.send(Ok(Arc::clone(&state)));
+                        run(state, listener, inbox, tls.map(TlsAcceptor::from)).await;
                     }
-                });
-            })?;
-        let state = bound.recv().map_err(|_| io::Error::other("the registry's thread ended"))??;
+                    Err(error) => {
+                        let _ = ready.send(Err(error));
+                    }
+                }
+            });
+        })?;
+        let state = bound.recv().map_err(|_| io::Error::other("the server's thread ended"))??;
         Ok(Self { state, orders: Some(orders), thread: Some(thread) })
     }
 
@@ -101,7 +113,7 @@ impl Server {
 
     /// Listens again, on the same port.
     pub(crate) fn up(&self) -> io::Result<()> {
-        let gone = || io::Error::other("the registry's thread ended");
+        let gone = || io::Error::other("the server's thread ended");
         let (done, wait) = mpsc::channel();
         let orders = self.orders.as_ref().ok_or_else(gone)?;
         orders.send(Order::Up(done)).map_err(|_| gone())?;
@@ -109,7 +121,7 @@ impl Server {
     }
 }
 
-impl Drop for Server {
+impl<S> Drop for Server<S> {
     fn drop(&mut self) {
         // The thread ends when nobody can give orders any more.
         self.orders = None;
@@ -126,8 +138,8 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-async fn run(
-    state: Arc<State>,
+async fn run<S: Answers>(
+    state: Arc<S>,
     listener: TcpListener,
     mut inbox: UnboundedReceiver<Order>,
     tls: Option<TlsAcceptor>,
@@ -152,7 +164,7 @@ async fn run(
                 }
             },
             stream = accept(listener.as_ref()) => {
-                state.log().connected();
+                state.connected();
                 connections.spawn(connection(Arc::clone(&state), stream, tls.clone()));
             }
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
@@ -161,7 +173,7 @@ async fn run(
     connections.shutdown().await;
 }
 
-/// The next connection; never, while the registry is down.
+/// The next connection; never, while the server is down.
 async fn accept(listener: Option<&TcpListener>) -> TcpStream {
     let Some(listener) = listener else { return std::future::pending().await };
     loop {
@@ -173,7 +185,7 @@ async fn accept(listener: Option<&TcpListener>) -> TcpStream {
     }
 }
 
-async fn connection(state: Arc<State>, stream: TcpStream, tls: Option<TlsAcceptor>) {
+async fn connection<S: Answers>(state: Arc<S>, stream: TcpStream, tls: Option<TlsAcceptor>) {
     let _ = stream.set_nodelay(true);
     let abort = Arc::new(AtomicBool::new(false));
     let wire = Wire { stream, abort: Arc::clone(&abort) };
@@ -196,8 +208,8 @@ async fn connection(state: Arc<State>, stream: TcpStream, tls: Option<TlsAccepto
     }
 }
 
-async fn http1(
-    state: Arc<State>,
+async fn http1<S: Answers>(
+    state: Arc<S>,
     abort: Arc<AtomicBool>,
     wire: impl AsyncRead + AsyncWrite + Unpin,
 ) {
@@ -206,15 +218,6 @@ async fn http1(
     let mut builder = hyper::server::conn::http1::Builder::new();
     // A client that goes away or breaks the protocol ends the connection, and that is all there is to it.
     let _ = builder.timer(TokioTimer::new()).serve_connection(TokioIo::new(wire), service).await;
-}
-
-/// Counts a request as under way until it is answered or given up.
-struct InFlight(Arc<State>);
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.0.log().ended();
-    }
 }
 
 /// The connection is to end with a reset.
@@ -229,39 +232,16 @@ impl fmt::Display for ResetOnPurpose {
 
 impl std::error::Error for ResetOnPurpose {}
 
-async fn handle(
-    state: Arc<State>,
+async fn handle<S: Answers>(
+    state: Arc<S>,
     abort: Arc<AtomicBool>,
     request: Request<Incoming>,
 ) -> Result<Response<Payload>, ResetOnPurpose> {
     let (parts, body) = request.into_parts();
-    let route = Route::parse(parts.uri.path());
-    let text =
-        |name| parts.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let ticket = state.log().begin(Entry {
-        method: parts.method.as_str().to_owned(),
-        path: parts.uri.path().to_owned(),
-        query: parts.uri.query().unwrap_or_default().to_owned(),
-        class: route.class(),
-        repository: route.repository().map(str::to_owned),
-        user_agent: text(header::USER_AGENT),
-        had_authorization: parts.headers.contains_key(header::AUTHORIZATION),
-        status: None,
-    });
-    let _in_flight = InFlight(Arc::clone(&state));
-    let path_and_query = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
-    let effects = state.faults().of(&parts.method, parts.uri.path(), route.class());
-    let answer = match faults::before(&effects, path_and_query).await {
-        Before::Proceed => endpoints::dispatch(&state, &route, &parts, body).await,
-        Before::Instead(answer) => answer,
-        Before::Reset => {
-            abort.store(true, Ordering::SeqCst);
-            return Err(ResetOnPurpose);
-        }
-    };
-    let answer = faults::after(&state, &effects, &route, path_and_query, answer);
-    state.log().answered(ticket, answer.status.as_u16());
-    Ok(answer.into_response(parts.method == http::Method::HEAD))
+    state.answer(parts, body).await.ok_or_else(|| {
+        abort.store(true, Ordering::SeqCst);
+        ResetOnPurpose
+    })
 }
 
 /// A TCP stream that can be told to end with a reset instead of a farewell.
