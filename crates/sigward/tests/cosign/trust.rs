@@ -180,3 +180,50 @@ fn the_public_instances_trusted_roots_are_shown() {
         stage.run(&["trust", "diff", path, name]).ok();
     }
 }
+
+#[test]
+fn the_split_flags_of_a_trusted_root_mean_the_same() {
+    let stage = stage();
+    let create = |flags: &[&str]| stage.run(&[&["trusted-root", "create"], flags].concat());
+    let end = "2030-01-01T00:00:00Z";
+    let old = [
+        "--certificate-chain=ca.pem",
+        "--fulcio-uri=https://ca.test",
+        "--ctfe-key=k.pub",
+        "--ctfe-url=https://ct.test",
+        "--ctfe-start-time",
+        START,
+        "--ctfe-end-time",
+        end,
+        "--rekor-key=k.pub",
+        "--rekor-key=k.pub,log.test",
+        "--rekor-url=https://one.test",
+        "--rekor-url=https://log.test",
+        "--rekor-start-time",
+        START,
+        "--rekor-start-time",
+        START,
+        "--rekor-end-time",
+        end,
+        "--timestamp-certificate-chain=chain.pem",
+        "--timestamp-uri=https://tsa.test",
+    ];
+    let new = [
+        "--fulcio=url=https://ca.test,certificate-chain=ca.pem".to_owned(),
+        format!("--ctfe=url=https://ct.test,public-key=k.pub,start-time={START},end-time={end}"),
+        format!("--rekor=url=https://one.test,public-key=k.pub,start-time={START},end-time={end}"),
+        format!("--rekor=url=https://log.test,public-key=k.pub,start-time={START},origin=log.test"),
+        "--tsa=url=https://tsa.test,certificate-chain=chain.pem".to_owned(),
+    ];
+    let new: Vec<&str> = new.iter().map(String::as_str).collect();
+    assert_eq!(json(&create(&old).ok().out), json(&create(&new).ok().out));
+    let since = json(&create(&["--rekor-key=k.pub"]).ok().out);
+    assert_eq!(since["tlogs"][0]["publicKey"]["validFor"]["start"], "1970-01-01T00:00:00Z");
+    create(&[new[0], old[0]]).fails(1, "cannot use --fulcio and old fulcio flags at the same time");
+    create(&[new[2], old[8]]).fails(1, "cannot use --rekor and old rekor flags at the same time");
+    create(&["--ctfe-url=https://ct.test"])
+        .fails(1, "--ctfe-url is given 1 times, and there are 0");
+    create(&["--timestamp-uri=x"]).fails(1, "--timestamp-uri is given 1 times");
+    create(&["--ctfe-key=k.pub", "--ctfe-start-time=x"]).fails(1, "\"x\" is not RFC 3339");
+    create(&["--rekor-key=none.pub"]).fails(1, "open none.pub");
+}

@@ -1,4 +1,6 @@
 //! `trusted-root create`: a trusted root put together from keys and certificates.
+mod split;
+
 use super::service::Spec;
 use crate::cli::cosign::{Failure, Output, pflag::go_bool};
 use clap::{Args, Subcommand};
@@ -54,6 +56,8 @@ pub(crate) struct Create {
     /// path to output trusted root
     #[arg(long)]
     pub(crate) out: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) split: split::SplitFlags,
 }
 
 /// Prints the file, or writes it.
@@ -63,6 +67,7 @@ pub(in crate::cli::cosign) fn run(
 ) -> Result<(), Failure> {
     let Verb::Create(it) = &it.verb;
     let mut parts = defaults(it)?;
+    it.split.add(it, &mut parts)?;
     for text in &it.fulcio {
         parts.certificate_authorities.push(authority("fulcio", text)?);
     }
