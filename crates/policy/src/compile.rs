@@ -8,6 +8,7 @@ mod exception;
 mod generate;
 mod mutate;
 mod names;
+mod pod_security;
 mod rule;
 mod sink;
 mod suggest;

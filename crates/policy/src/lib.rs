@@ -19,6 +19,7 @@ mod message;
 mod outcome;
 mod pattern;
 pub mod pin;
+mod pod_security;
 pub mod request;
 pub mod resolve;
 mod rule;
