@@ -18,6 +18,7 @@ pub(crate) mod verify_images;
 use crate::{
     conditions::Conditions,
     matching::{Block, any_matches},
+    pod_security::Exclusion,
     request::Operation,
     rule::{FailureActions, Rule},
     snapshot::{FailurePolicy, PolicyName, Settings},
@@ -153,6 +154,8 @@ pub struct Exception {
     pub(crate) conditions: Conditions,
     /// Policy as `name` or `namespace/name`, and patterns of rules.
     pub(crate) rules: Vec<(SmolStr, Vec<SmolStr>)>,
+    /// Controls of the Pod Security Standards; empty takes out the whole rule.
+    pub(crate) pod_security: Vec<Exclusion>,
 }
 
 impl Exception {

@@ -1,6 +1,7 @@
 //! `PolicyException` of `kyverno.io/v2`.
 use super::{
     Exception, Sink, block, cluster_policy, conditions::compile as conditions, names::Scope,
+    pod_security::exclusions,
 };
 use crate::snapshot::{PolicyName, Settings};
 use sigward_api::{crd::Resource as _, kyverno::v2::PolicyException};
@@ -26,9 +27,7 @@ pub(crate) fn compile(document: &Value, settings: &Settings, sink: &mut Sink) ->
         sink.warn("", "PolicyException resource namespace must match the defined namespace.");
     }
     let background = wire.spec.effective_background();
-    if !wire.spec.pod_security.is_empty() {
-        sink.unsupported("spec.podSecurity", "podSecurity");
-    }
+    let pod_security = exclusions(&wire.spec.pod_security, "spec.podSecurity", sink);
     let matches = wire.spec.match_resources.as_ref();
     if matches.is_some_and(|m| {
         m.resources.is_some()
@@ -57,5 +56,5 @@ pub(crate) fn compile(document: &Value, settings: &Settings, sink: &mut Sink) ->
     let scope = Scope { background, ..Scope::default() };
     let wire = document.at_path(&["spec", "conditions"]);
     let conditions = conditions(wire, "spec.conditions", &scope, sink);
-    Some(Exception { name, background, matches, conditions, rules })
+    Some(Exception { name, background, matches, conditions, rules, pod_security })
 }

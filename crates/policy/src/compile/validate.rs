@@ -2,7 +2,7 @@
 mod for_each;
 mod pattern;
 
-use super::{Sink, cluster_policy, conditions, names::Scope, rule::Ground};
+use super::{Sink, cluster_policy, conditions, names::Scope, pod_security, rule::Ground};
 use crate::{
     matching::Block,
     rules::validate::{Check, Patterns, Validate},
@@ -83,15 +83,15 @@ fn check(
     inside: Inside<'_>,
     sink: &mut Sink,
 ) -> Option<Check> {
-    for (present, field) in [
-        (wire.pod_security.is_some(), "podSecurity"),
-        (wire.manifests.is_some(), "manifests"),
-        (wire.cel.is_some(), "cel"),
-    ] {
+    for (present, field) in [(wire.manifests.is_some(), "manifests"), (wire.cel.is_some(), "cel")] {
         if present {
             sink.unsupported(&format!("{path}.{field}"), &format!("validate.{field}"));
             return None;
         }
+    }
+    if let Some(wire) = &wire.pod_security {
+        let path = format!("{path}.podSecurity");
+        return pod_security::compile(wire, &path, sink).map(Check::PodSecurity);
     }
     if !wire.for_each.is_empty() {
         let documents = document.get("foreach").and_then(Value::as_list).unwrap_or_default();

@@ -1,7 +1,9 @@
 //! The phases of one evaluation: what they share, and their order.
 mod check;
+mod exceptions;
 mod generate;
 mod mutate;
+mod pod_security;
 mod validate;
 mod verify;
 
@@ -16,7 +18,6 @@ use crate::{
     decision::{Decision, RuleOutcome, Status},
     fact::Facts,
     matching::any_matches,
-    message,
     outcome::{Found, Judgement, judge},
     request::{Operation, Request, Stage},
     rule::{Action, Override, Rule},
@@ -213,7 +214,10 @@ impl<'r> Run<'r> {
         let action = self.action(policy, rule)?;
         let mut finished = act(self, action)?;
         if let Some(outcome) = &mut finished.outcome {
-            outcome.properties = self.properties(policy, rule, object)?;
+            let mut properties = self.properties(policy, rule, object)?;
+            // What a check reports stands behind what the rule asks for, and wins.
+            properties.append(&mut outcome.properties);
+            outcome.properties = properties;
         }
         Ok(finished)
     }
@@ -282,43 +286,6 @@ impl<'r> Run<'r> {
             return Ok(Some(entry.action));
         }
         Ok(None)
-    }
-
-    /// Exceptions that match take the rule out.
-    fn excepted(
-        &mut self,
-        policy: &Policy,
-        rule: &Rule,
-        object: &Value,
-        action: FailureAction,
-    ) -> Result<Option<Finished>, Stop> {
-        let snapshot = self.snapshot;
-        let mut names = Vec::new();
-        for exception in snapshot.exceptions() {
-            if !snapshot.honours(exception) || !exception.covers(policy.name(), &rule.name) {
-                continue;
-            }
-            {
-                let mut asked = Asked { request: self.request, object, facts: self.facts };
-                if !exception.matches.matches(&mut asked)? {
-                    continue;
-                }
-            }
-            let ground = ground(snapshot, self.request, policy, rule, object);
-            let mut context = Context::new(&ground, self.facts);
-            if exception.conditions.evaluate(&mut context)?.holds {
-                let name = exception.name();
-                names.push(SmolStr::new(format!("{}/{}", name.namespace, name.name)));
-            }
-        }
-        if names.is_empty() {
-            return Ok(None);
-        }
-        let mut finished = skipped(policy, rule, action, message::excepted(&names));
-        if let Some(outcome) = &mut finished.outcome {
-            outcome.exceptions = names;
-        }
-        Ok(Some(finished))
     }
 }
 

@@ -323,7 +323,9 @@ impl<'v> Capabilities<'v> {
             let word = |(at, value): (usize, &'v Value)| match value.view() {
                 View::String(word) => Ok(word),
                 View::Null => Ok(""),
-                _ => Err(wrong(&format!("{key}[{at}]"), "a string", value)),
+                View::Bool(_) | View::Int(_) | View::Float(_) | View::List(_) | View::Map(_) => {
+                    Err(wrong(&format!("{key}[{at}]"), "a string", value))
+                }
             };
             list(map, key)?.iter().enumerate().map(word).collect()
         };
@@ -391,7 +393,9 @@ fn texts<'v>(map: Map<'v>, key: &str) -> Result<Vec<(&'v str, &'v str)>, Unreada
     let one = |(name, value): (&'v str, &'v Value)| match value.view() {
         View::String(text) => Ok((name, text)),
         View::Null => Ok((name, "")),
-        _ => Err(wrong(&format!("{key}[{name}]"), "a string", value)),
+        View::Bool(_) | View::Int(_) | View::Float(_) | View::List(_) | View::Map(_) => {
+            Err(wrong(&format!("{key}[{name}]"), "a string", value))
+        }
     };
     map.iter().map(one).collect()
 }

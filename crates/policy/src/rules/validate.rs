@@ -8,6 +8,7 @@ pub(crate) use patterns::Patterns;
 use crate::{
     conditions::{Conditions, resolved},
     context::Context,
+    pod_security::PodSecurity,
     rule::Override,
     snapshot::FailureAction,
     stop::Stop,
@@ -41,6 +42,8 @@ pub(crate) enum Check {
     Patterns(Patterns),
     /// `foreach`.
     ForEach(Vec<ForEach>),
+    /// `podSecurity`; it is run beside its exceptions.
+    PodSecurity(PodSecurity),
 }
 
 /// What came of a check, with the words for it.
@@ -84,6 +87,8 @@ impl Check {
         match self {
             Self::Deny(conditions) => deny(conditions, told, context).map(Some),
             Self::Patterns(patterns) => patterns.check(told, element, context),
+            // Its exceptions decide what is left to say: see `evaluate::run::pod_security`.
+            Self::PodSecurity(_) => Ok(None),
             Self::ForEach(lists) => for_each::check(lists, told, element, nesting, context),
         }
     }

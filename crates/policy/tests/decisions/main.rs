@@ -13,6 +13,7 @@ mod context;
 mod deadline;
 mod diagnostics;
 mod main_story;
+mod pod_security;
 mod properties;
 mod security_behaviours;
 mod validate;

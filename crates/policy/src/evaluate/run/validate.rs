@@ -8,9 +8,9 @@ use crate::{
     context::Context,
     message,
     outcome::{Found, judge},
-    request::Operation,
+    request::{Operation, Request},
     rule::{Action, Rule},
-    rules::validate::{Validate, Verdict},
+    rules::validate::{Check, Validate, Verdict},
     snapshot::FailureAction,
     stop::Stop,
 };
@@ -36,6 +36,9 @@ impl Run<'_> {
                 return Ok(skipped(policy, rule, action, message::preconditions(&held.message)));
             }
         }
+        if let Check::PodSecurity(standard) = &validate.check {
+            return self.pod_security(policy, rule, (validate, standard), object, action);
+        }
         if let Some(finished) = self.excepted(policy, rule, object, action)? {
             return Ok(finished);
         }
@@ -45,7 +48,12 @@ impl Run<'_> {
             Some(Verdict::Pass(text)) => (Found::Pass, text),
             Some(Verdict::Skip(text)) => (Found::Skip, text),
             Some(Verdict::Fail(text)) => {
-                if self.violated_before(policy, rule, validate)? {
+                if self.violated_before(policy, rule, validate, |run, request, old| {
+                    let ground = super::ground(run.snapshot, request, policy, rule, old);
+                    let verdict =
+                        validate.check(&rule.name, &mut Context::new(&ground, run.facts))?;
+                    Ok(matches!(verdict, Some(Verdict::Fail(_))))
+                })? {
                     let text = message::EXISTING_VIOLATION.to_owned();
                     return Ok(skipped(policy, rule, action, text));
                 }
@@ -58,11 +66,12 @@ impl Run<'_> {
     }
 
     /// Whether the old object violates the rule as well, and the rule lets that be. What cannot be told is no.
-    fn violated_before(
+    pub(super) fn violated_before(
         &mut self,
         policy: &Policy,
         rule: &Rule,
         validate: &Validate,
+        violates: impl FnOnce(&mut Self, &Request, &Value) -> Result<bool, Stop>,
     ) -> Result<bool, Stop> {
         let enforced = validate.written_action == FailureAction::Enforce;
         if !(validate.allow_existing && enforced && self.request.operation == Operation::Update) {
@@ -73,21 +82,20 @@ impl Run<'_> {
             Ok(_) | Err(_) => return Ok(false),
         };
         let request = self.request.of_old_object(old);
-        let mut verdict = || {
+        let verdict = || {
             let mut prior = Prior::new(&request, old, self.facts);
             if !rule.matches.matches(&mut prior)? || rule.exclude.excludes(&mut prior)? {
-                return Ok(None);
+                return Ok(false);
             }
             let ground = ground(self.snapshot, &request, policy, rule, old);
             if !rule.preconditions.evaluate(&mut Context::new(&ground, self.facts))?.holds {
-                return Ok(None);
+                return Ok(false);
             }
-            validate.check(&rule.name, &mut Context::new(&ground, self.facts))
+            violates(self, &request, old)
         };
         match verdict() {
-            Ok(verdict) => Ok(matches!(verdict, Some(Verdict::Fail(_)))),
-            Err(Stop::Suspended) => Err(Stop::Suspended),
             Err(Stop::Error(_)) => Ok(false),
+            told => told,
         }
     }
 }
