@@ -263,7 +263,7 @@ pub(crate) fn refusal(refusal: &Refusal) -> String {
 }
 
 /// When all signatures hold and none is by the wanted identity: how the last one differs.
-// Kyverno 1.19: these three sentences; test: another_identity_is_refused_in_kyvernos_words
+// COMPAT: Kyverno 1.19: these three sentences; test: another_identity_is_refused_in_kyvernos_words
 fn identity_mismatch(refusal: &Refusal) -> Option<String> {
     let mut said = None;
     for (_, why) in &refusal.candidates {

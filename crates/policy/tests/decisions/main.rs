@@ -12,6 +12,7 @@ mod conformance;
 mod context;
 mod deadline;
 mod diagnostics;
+mod keyless;
 mod main_story;
 mod pod_security;
 mod properties;

@@ -34,13 +34,13 @@ const KINDS: [Algorithm; 5] = [
 /// No service: neither log nor timestamps.
 const OFFLINE: [&str; 3] = ["--tlog-upload=false", "--use-signing-config=false", "--yes"];
 
-struct Peer {
+pub(crate) struct Peer {
     binary: PathBuf,
     home: tempfile::TempDir,
 }
 
 /// The peers, or nothing and a line that says so.
-fn peers(names: &[&str]) -> Vec<Peer> {
+pub(crate) fn peers(names: &[&str]) -> Vec<Peer> {
     let Some(folder) = std::env::var_os("SIGWARD_PEERS") else {
         println!("skipped: SIGWARD_PEERS does not name a folder with cosign2 and cosign3");
         return Vec::new();
@@ -59,11 +59,11 @@ impl Peer {
         self.binary.ends_with("cosign3")
     }
 
-    fn path(&self, name: &str) -> String {
+    pub(crate) fn path(&self, name: &str) -> String {
         self.home.path().join(name).to_str().unwrap().to_owned()
     }
 
-    fn write(&self, name: &str, text: &str) -> String {
+    pub(crate) fn write(&self, name: &str, text: &str) -> String {
         std::fs::write(self.path(name), text).unwrap();
         self.path(name)
     }
@@ -72,7 +72,7 @@ impl Peer {
         std::fs::read_to_string(self.path(name)).unwrap()
     }
 
-    fn run(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         Command::new(&self.binary)
             .args(arguments)
             .current_dir(self.home.path())

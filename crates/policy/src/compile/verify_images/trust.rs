@@ -72,7 +72,7 @@ pub(super) fn proofs(
         }
         Log::InsecureIgnored
     } else {
-        // Kyverno 1.19: searches rekor.sigstore.dev for signatures that bring no entry; here only a log that
+        // COMPAT: Kyverno 1.19: searches rekor.sigstore.dev for signatures that bring no entry; here only a log that
         // the policy names is asked. test: a_log_is_asked_only_when_the_policy_names_one
         let url = rekor.map(|r| r.url.as_str()).filter(|url| !url.is_empty());
         Log::Demanded { online: url.map(SmolStr::new) }
@@ -183,7 +183,7 @@ pub(super) fn identities(
     path: &str,
     sink: &mut Sink,
 ) -> Vec<Identity> {
-    // Kyverno 1.19: wildcards count for cosign's older form and not for bundles.
+    // COMPAT: Kyverno 1.19: wildcards count for cosign's older form and not for bundles.
     // test: a_wildcard_is_a_wildcard_only_in_the_older_form
     let plain =
         |text: &str| if bundles_only { Pattern::exact(text) } else { Pattern::wildcard(text) };
