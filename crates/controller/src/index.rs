@@ -18,6 +18,7 @@ use sigward_document::Value;
 use sigward_policy::{
     compile::{
         Compiled, Diagnostic, Exception, Policy, Severity, compile_exception, compile_policy,
+        compile_unusable,
     },
     snapshot::{PolicyName, Settings, Snapshot},
 };
@@ -44,9 +45,16 @@ pub struct StoredPolicy {
     pub diagnostics: Vec<Diagnostic>,
     /// Whether `compiled` is the stored form.
     pub current: bool,
+    /// Where none ever compiled: its rules as errors wherever they match.
+    pub unusable: Option<Arc<Policy>>,
 }
 
 impl StoredPolicy {
+    /// What requests meet: the last form that compiled, or rules that only say that they cannot be evaluated.
+    pub fn in_force(&self) -> Option<&Arc<Policy>> {
+        self.compiled.as_ref().or(self.unusable.as_ref())
+    }
+
     /// The first error, where the stored form did not compile.
     pub fn error(&self) -> Option<&Diagnostic> {
         self.diagnostics.iter().find(|diagnostic| diagnostic.severity == Severity::Error)
@@ -253,7 +261,7 @@ impl Index {
             return None;
         }
         let policies =
-            self.policies.values().filter_map(|stored| stored.compiled.clone()).collect();
+            self.policies.values().filter_map(|stored| stored.in_force().cloned()).collect();
         let exceptions = self.exceptions.values().flatten().cloned().collect();
         let id = self.next_snapshot;
         self.next_snapshot += 1;
@@ -292,7 +300,16 @@ impl Index {
 fn compile(document: Value, last_good: Option<Arc<Policy>>, settings: &Settings) -> StoredPolicy {
     let Compiled { value, diagnostics } = compile_policy(&document, settings);
     let current = value.is_some();
-    StoredPolicy { document, compiled: value.map(Arc::new).or(last_good), diagnostics, current }
+    let compiled = value.map(Arc::new).or(last_good);
+    let error = diagnostics.iter().find(|diagnostic| diagnostic.severity == Severity::Error);
+    let unusable = match (&compiled, error) {
+        (None, Some(error)) => {
+            let reason = format!("{}: {}", error.path, error.message);
+            compile_unusable(&document, &reason, settings).map(Arc::new)
+        }
+        _ => None,
+    };
+    StoredPolicy { document, compiled, diagnostics, current, unusable }
 }
 
 /// An exception that does not compile excepts nothing. It has no status to say so.

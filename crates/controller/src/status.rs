@@ -187,6 +187,7 @@ mod tests {
         StoredPolicy {
             document: sigward_document::parse_json(document.to_string().as_bytes()).unwrap(),
             compiled: None,
+            unusable: None,
             diagnostics: if error { vec![diagnostic] } else { Vec::new() },
             current: !error,
         }

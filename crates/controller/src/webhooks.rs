@@ -133,7 +133,7 @@ impl From<&Policy> for Subscription {
 /// Everything that the configurations depend on.
 #[derive(Clone, Debug)]
 pub struct Wanted<'a> {
-    /// Of all compiled policies; those that never compiled cannot be called for.
+    /// Of all policies, those too that only say that they cannot be used, as far as their match can be read.
     pub subscriptions: &'a [Subscription],
     /// What the API server serves.
     pub discovery: &'a Discovery,

@@ -178,7 +178,7 @@ impl Writer {
         let subscriptions: Vec<Subscription> = picture
             .policies
             .values()
-            .filter_map(|stored| stored.compiled.as_deref())
+            .filter_map(|stored| stored.in_force().map(AsRef::as_ref))
             .map(Subscription::from)
             .collect();
         let wanted = Wanted {

@@ -12,6 +12,7 @@ mod pod_security;
 mod rule;
 mod sink;
 mod suggest;
+mod unusable;
 mod validate;
 pub(crate) mod verify_images;
 
@@ -212,6 +213,13 @@ pub fn compile_policy(document: &Value, settings: &Settings) -> Compiled<Policy>
     let mut sink = Sink::default();
     let value = cluster_policy::compile(document, settings, &mut sink);
     sink.finish(value)
+}
+
+/// Of a stored policy that does not compile, what it is about: each of its rules whose match can be read is an `error`
+/// wherever it matches, so that a policy nobody can use is not a policy that nobody has. `None` when there is no such
+/// rule.
+pub fn compile_unusable(document: &Value, reason: &str, settings: &Settings) -> Option<Policy> {
+    unusable::compile(document, reason, settings)
 }
 
 /// Compiles a `PolicyException` of `kyverno.io/v2`.

@@ -10,7 +10,7 @@ use crate::{
     variables::Template,
 };
 use smol_str::SmolStr;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// One rule, checked.
 #[derive(Debug)]
@@ -46,13 +46,24 @@ pub(crate) enum Action {
     Generate(Box<Generate>),
     /// `verifyImages`.
     VerifyImages(Box<VerifyImages>),
+    /// None: the stored policy does not compile.
+    Unusable(Unusable),
+}
+
+/// A rule of a stored policy that does not compile: an error wherever its match is readable, never "no match".
+#[derive(Clone, Debug)]
+pub(crate) struct Unusable {
+    /// What is wrong with the policy.
+    pub(crate) reason: Arc<str>,
+    /// The action that the rule names, if it does.
+    pub(crate) action: Option<FailureAction>,
 }
 
 impl Action {
     /// The same in the words of reports.
     pub(crate) fn rule_type(&self) -> RuleType {
         match self {
-            Self::Validate(_) => RuleType::Validation,
+            Self::Validate(_) | Self::Unusable(_) => RuleType::Validation,
             Self::Mutate(_) => RuleType::Mutation,
             Self::Generate(_) => RuleType::Generation,
             Self::VerifyImages(_) => RuleType::ImageVerify,

@@ -1,6 +1,7 @@
 //! Why evaluation of a rule ends early: it waits for a fact, or it cannot go on.
 use crate::fact::{Cause, Suspended};
 use smol_str::SmolStr;
+use std::sync::Arc;
 
 /// Leaves a rule at once. Only [`crate::evaluate`] decides what becomes of it.
 #[derive(Clone, Debug)]
@@ -26,6 +27,9 @@ impl From<RuleError> for Stop {
 /// Why a rule could not be evaluated.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RuleError {
+    /// The stored policy does not compile.
+    #[error("the policy cannot be used: {0}")]
+    Unusable(Arc<str>),
     /// A `{{ variable }}` has no value.
     #[error("failed to resolve {expression} at path {path}: {reason}")]
     Variable {

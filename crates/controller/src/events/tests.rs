@@ -11,6 +11,7 @@ fn policies() -> Policies {
     let stored = StoredPolicy {
         document: sigward_document::parse_json(document).unwrap(),
         compiled: None,
+        unusable: None,
         diagnostics: Vec::new(),
         current: true,
     };

@@ -112,3 +112,23 @@ fn roles_are_unknown_until_both_kinds_of_binding_were_listed() {
     index.take(Watched::ClusterRoleBinding, Event::InitDone);
     assert!(index.known().read().roles("u", &[]).is_some());
 }
+
+#[test]
+fn a_policy_that_never_compiled_is_in_the_snapshot_until_it_does() {
+    let broken = json!({
+        "apiVersion": "kyverno.io/v1", "kind": "ClusterPolicy", "metadata": { "name": "p" },
+        "spec": { "rules": [{
+            "name": "r", "match": { "any": [{ "resources": { "kinds": ["Pod"] } }] },
+            "validate": { "cel": { "expressions": [{ "expression": "true" }] } }
+        }] }
+    });
+    let mut index = synced(&[broken]);
+    let stored = index.policies().values().next().unwrap();
+    assert!(stored.compiled.is_none());
+    assert!(stored.in_force().is_some());
+    assert_eq!(index.snapshot().unwrap().policies().len(), 1);
+    let good = policy("p", "");
+    index.take(Watched::ClusterPolicy, Event::Apply(object(&good)));
+    let stored = index.policies().values().next().unwrap();
+    assert!(stored.compiled.is_some() && stored.unusable.is_none());
+}

@@ -191,6 +191,7 @@ mod tests {
         let policy = StoredPolicy {
             document: sigward_document::parse_json(document.to_string().as_bytes()).unwrap(),
             compiled: None,
+            unusable: None,
             diagnostics: Vec::new(),
             current: true,
         };

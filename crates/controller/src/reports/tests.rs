@@ -17,6 +17,7 @@ fn policies(annotations: &Json) -> Policies {
     let stored = StoredPolicy {
         document: sigward_document::parse_json(document.to_string().as_bytes()).unwrap(),
         compiled: None,
+        unusable: None,
         diagnostics: Vec::new(),
         current: true,
     };

@@ -308,12 +308,13 @@ fn counts(rules: &[Rule], generated: usize) -> RuleCounts {
             Action::Mutate(_) => counts.mutate += 1,
             Action::Generate(_) => counts.generate += 1,
             Action::VerifyImages(_) => counts.verify_images += 1,
+            Action::Unusable(_) => {}
         }
     }
     counts
 }
 
-fn webhook_rule(rule: &Rule) -> WebhookRule {
+pub(super) fn webhook_rule(rule: &Rule) -> WebhookRule {
     let mut kinds: Vec<KindPattern> = Vec::new();
     for pattern in rule.matches.kinds() {
         if !kinds.contains(pattern) {
@@ -321,7 +322,7 @@ fn webhook_rule(rule: &Rule) -> WebhookRule {
         }
     }
     let (mutating, validating) = match &rule.action {
-        Action::Validate(_) | Action::Generate(_) => (false, true),
+        Action::Validate(_) | Action::Generate(_) | Action::Unusable(_) => (false, true),
         Action::Mutate(_) => (true, false),
         Action::VerifyImages(verify) => (true, verify.is_checked()),
     };

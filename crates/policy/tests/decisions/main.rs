@@ -17,6 +17,7 @@ mod main_story;
 mod pod_security;
 mod properties;
 mod security_behaviours;
+mod unusable;
 mod validate;
 mod validate_amplification;
 mod validate_properties;

@@ -13,9 +13,10 @@ use crate::{
     rule::{Action, Rule},
     rules::verify_images::VerifyImages,
     snapshot::FailureAction,
-    stop::Stop,
+    stop::{RuleError, Stop},
 };
 use sigward_document::Value;
+use std::sync::Arc;
 
 impl Run<'_> {
     /// Every rule that checks, in the order of policies and their rules.
@@ -36,6 +37,11 @@ impl Run<'_> {
                     run.images(policy, rule, verify, object, action, |context| {
                         checked(policy, rule, verify, action, context)
                     })
+                }))
+            }
+            Action::Unusable(unusable) => {
+                Some(run.one(place.key(Phase::Validate), policy, rule, object, |_, _| {
+                    Err(RuleError::Unusable(Arc::clone(&unusable.reason)).into())
                 }))
             }
             Action::VerifyImages(_) | Action::Mutate(_) | Action::Generate(_) => None,

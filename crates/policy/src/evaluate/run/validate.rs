@@ -105,7 +105,10 @@ impl Validate {
     pub(super) fn of(rule: &Rule) -> Option<&Self> {
         match &rule.action {
             Action::Validate(validate) => Some(validate),
-            Action::Mutate(_) | Action::Generate(_) | Action::VerifyImages(_) => None,
+            Action::Mutate(_)
+            | Action::Generate(_)
+            | Action::VerifyImages(_)
+            | Action::Unusable(_) => None,
         }
     }
 }
