@@ -6,6 +6,16 @@ use std::path::Path;
 
 use crate::workspace::{Package, SourceFile, root};
 
+/// The peer's finer points, each with its test or with what it waits for.
+const POINTS: &str = "docs/kyverno-semantics.md";
+
+/// Whether a row may say what it waits for in place of a test.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Waiting {
+    Never,
+    WithReason,
+}
+
 pub(super) fn check(
     files: &[SourceFile],
     packages: &[Package],
@@ -27,7 +37,11 @@ pub(super) fn check(
         found.extend(missing_links(document, |target| folder.join(target).exists()));
     }
     if let Some(ledger) = find("COMPAT.md") {
-        found.extend(unproved_rows(ledger, tests));
+        found.extend(unproved_rows(ledger, tests, Waiting::Never));
+    }
+    match find(POINTS) {
+        Some(ledger) => found.extend(unproved_rows(ledger, tests, Waiting::WithReason)),
+        None => found.push(format!("{POINTS} does not exist")),
     }
     found
 }
@@ -98,7 +112,7 @@ fn unnamed_crates(document: &SourceFile, packages: &[Package]) -> Vec<String> {
 }
 
 /// Each row of a table with a column "test" must name at least one test there, and each that it names must exist.
-fn unproved_rows(document: &SourceFile, tests: &BTreeSet<String>) -> Vec<String> {
+fn unproved_rows(document: &SourceFile, tests: &BTreeSet<String>, waiting: Waiting) -> Vec<String> {
     let mut found = Vec::new();
     let mut column = None;
     for (index, line) in document.text.lines().enumerate() {
@@ -119,6 +133,11 @@ fn unproved_rows(document: &SourceFile, tests: &BTreeSet<String>) -> Vec<String>
         }
         let place = format!("{}:{}", document.path, index + 1);
         let cell = cells.get(at).map(String::as_str).unwrap_or_default();
+        if waiting == Waiting::WithReason
+            && cell.strip_prefix("waits for ").is_some_and(|what| !what.trim().is_empty())
+        {
+            continue;
+        }
         let named: Vec<&str> =
             code_words(cell).map(|(_, word)| word.rsplit("::").next().unwrap_or(word)).collect();
         if named.is_empty() {
@@ -191,7 +210,19 @@ mod tests {
     fn a_row_without_a_living_test_is_found() {
         let tests = BTreeSet::from(["lives".to_owned()]);
         let table = "| what | test |\n|---|---|\n| a `x|y` | `lives` |\n| b | `dead` |\n| c | |\n\n| other | table |\n|---|---|\n| d | e |\n";
-        let found = unproved_rows(&file(table), &tests);
+        let found = unproved_rows(&file(table), &tests, Waiting::Never);
         assert_eq!(found, ["D.md:4: there is no test `dead`", "D.md:5: the row names no test"]);
+    }
+
+    #[test]
+    fn a_row_may_wait_only_where_that_is_allowed_and_for_something() {
+        let tests = BTreeSet::new();
+        let table = file("| what | test |\n|---|---|\n| a | waits for `b` |\n| c | waits for |\n");
+        let found = |waiting| unproved_rows(&table, &tests, waiting);
+        assert_eq!(found(Waiting::WithReason), ["D.md:4: the row names no test"]);
+        assert_eq!(
+            found(Waiting::Never),
+            ["D.md:3: there is no test `b`", "D.md:4: the row names no test"]
+        );
     }
 }
