@@ -14,6 +14,7 @@ pub mod differential;
 pub mod e2e;
 pub mod fuzz;
 pub mod layers;
+pub mod merge_keys;
 pub mod peers;
 pub mod process;
 pub mod tidy;

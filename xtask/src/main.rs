@@ -8,12 +8,12 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use sigward_xtask::cluster::{self, Cluster};
 use sigward_xtask::peers::{self, Readiness};
 use sigward_xtask::{
-    bench, ci, conformance, deny, differential, e2e, fuzz, layers, process, tidy, workspace,
+    bench, ci, conformance, deny, differential, e2e, fuzz, layers, merge_keys, process, tidy, workspace,
 };
 
 /// Chores of the project.
@@ -107,6 +107,13 @@ enum Chore {
         /// Distinct images that our webhook is asked about
         #[arg(long, default_value_t = 10_000)]
         distinct: usize,
+    },
+    /// Take the merge keys of the built-in kinds from an OpenAPI document into the table of the engine
+    MergeKeys {
+        /// `api/openapi-spec/swagger.json` of Kubernetes
+        swagger: PathBuf,
+        /// Its release, such as v1.36.3
+        release: String,
     },
     /// Run one program and write down what it cost
     #[command(hide = true)]
@@ -240,6 +247,13 @@ fn run(chore: &Chore) -> Result<ExitCode> {
                 }
                 Readiness::Missing(missing) => Ok(peers::skip("bench", &missing)?.into()),
             }
+        }
+        Chore::MergeKeys { swagger, release } => {
+            let file = workspace::root().join(merge_keys::TABLE);
+            std::fs::write(&file, merge_keys::table(swagger, release)?)
+                .with_context(|| format!("cannot write {}", file.display()))?;
+            println!("written: {}", merge_keys::TABLE);
+            Ok(ExitCode::SUCCESS)
         }
         Chore::Measure { to, words } => {
             bench::run_only_child(to, words).map(|()| ExitCode::SUCCESS)

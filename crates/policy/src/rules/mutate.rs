@@ -1,5 +1,8 @@
 //! `mutate`: changes the object before anything about it is verified.
+pub(crate) mod anchors;
 pub(crate) mod json_patch;
+pub(crate) mod merge;
+mod merge_keys;
 
 use crate::{context::Context, stop::Stop};
 use json_patch::JsonPatch;
