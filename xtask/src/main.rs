@@ -13,7 +13,8 @@ use clap::{Parser, Subcommand};
 use sigward_xtask::cluster::{self, Cluster};
 use sigward_xtask::peers::{self, Readiness};
 use sigward_xtask::{
-    bench, ci, conformance, deny, differential, e2e, fuzz, layers, merge_keys, process, tidy, workspace,
+    bench, ci, conformance, deny, differential, e2e, fuzz, layers, merge_keys, process, tidy,
+    workspace,
 };
 
 /// Chores of the project.

@@ -119,6 +119,9 @@ pub(crate) enum RuleError {
     /// A patch cannot be applied.
     #[error("failed to apply JSON Patch: {0}")]
     Patch(String),
+    /// A merge patch cannot be applied.
+    #[error("failed to apply strategic merge patch: {0}")]
+    Merge(String),
     /// An entry of `verifyImages` is not valid after substitution.
     #[error("{path}: {message}")]
     Entry {

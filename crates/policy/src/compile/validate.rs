@@ -139,7 +139,7 @@ fn simple(
 }
 
 /// Exactly one of the checks is there: of several, upstream would look at one and pass over the others.
-fn one_of(checks: &[(&str, bool)], path: &str, sink: &mut Sink) -> Option<()> {
+pub(super) fn one_of(checks: &[(&str, bool)], path: &str, sink: &mut Sink) -> Option<()> {
     let found: Vec<&str> = checks.iter().filter(|(_, there)| *there).map(|(n, _)| *n).collect();
     let names: Vec<&str> = checks.iter().map(|(name, _)| *name).collect();
     match found.as_slice() {

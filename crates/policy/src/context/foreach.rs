@@ -92,4 +92,12 @@ impl<'e> Context<'e> {
         self.size = size;
         result
     }
+
+    /// From here on `request.object` and `images` are those of another object: what the steps of a rule have left.
+    pub(crate) fn replace_object(&mut self, object: &Value) {
+        self.object = object.clone();
+        self.base.remove("request");
+        self.base.remove("images");
+        self.images = None;
+    }
 }

@@ -190,10 +190,18 @@ fn other_rules_are_refused_by_name_until_they_are_there() {
         ),
         (r#""generate":{"kind":"ConfigMap"}"#, "a generate rule is not supported in this build"),
         (
-            r#""mutate":{"patchStrategicMerge":{}}"#,
-            "mutate.patchStrategicMerge is not supported in this build",
+            r#""mutate":{"patchStrategicMerge":{},"targets":[{"kind":"Pod"}]}"#,
+            "mutate.targets is not supported in this build",
         ),
-        (r#""mutate":{"foreach":[{"list":"x"}]}"#, "mutate.foreach is not supported in this build"),
+        (
+            r#""mutate":{"patchStrategicMerge":{},"foreach":[{"list":"x"}]}"#,
+            "found patchStrategicMerge and foreach",
+        ),
+        (r#""mutate":{"patchStrategicMerge":"x"}"#, "expected a map"),
+        (
+            r#""mutate":{"foreach":[{"list":"request.object"}]}"#,
+            "one of patchStrategicMerge, patchesJson6902, foreach must be specified",
+        ),
     ] {
         check(&policy("", &format!("{MATCH},{body}")), what);
     }

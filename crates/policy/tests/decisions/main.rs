@@ -14,6 +14,7 @@ mod deadline;
 mod diagnostics;
 mod keyless;
 mod main_story;
+mod mutate;
 mod pod_security;
 mod properties;
 mod security_behaviours;

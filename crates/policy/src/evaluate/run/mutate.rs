@@ -64,12 +64,12 @@ impl Run<'_> {
         let snapshot = self.snapshot;
         let ground = ground(snapshot, self.request, policy, rule, object);
         let mut context = Context::new(&ground, self.facts);
-        if !rule.preconditions.evaluate(&mut context)?.holds {
-            let text = message::PRECONDITIONS.to_owned();
-            return Ok(skipped(policy, rule, action, text));
+        let held = rule.preconditions.evaluate(&mut context)?;
+        if !held.holds {
+            return Ok(skipped(policy, rule, action, message::preconditions(&held.message)));
         }
-        let patched = mutate.apply(&mut context)?;
-        if !patched.changed {
+        let changed = mutate.apply(object, &mut context)?;
+        if changed == *object {
             return Ok(skipped(policy, rule, action, message::NO_PATCHES.to_owned()));
         }
         let name = finish::name(self.request, object);
@@ -77,7 +77,7 @@ impl Run<'_> {
         let text = message::mutated(self.request, name);
         Ok(Finished {
             outcome: Some(outcome(policy, rule, judgement, action, text)),
-            object: Some(patched.object),
+            object: Some(changed),
             ..Finished::default()
         })
     }

@@ -1,11 +1,10 @@
 //! `mutate.patchesJson6902`: operations of RFC 6902.
-use super::Patched;
 use crate::{
     context::Context,
     stop::{RuleError, Stop},
     variables::Template,
 };
-use sigward_document::patch;
+use sigward_document::{Value, patch};
 
 /// The operations, as a text that may hold variables.
 #[derive(Clone, Debug)]
@@ -15,19 +14,16 @@ pub(crate) struct JsonPatch {
 }
 
 impl JsonPatch {
-    /// Applies the operations to the context's object.
+    /// Applies the operations to an object.
     ///
     /// Negative indices count from the end, what is to be removed may be missing, and parents of what is added
     /// are made: as Kyverno configures its patch library.
-    pub(crate) fn apply(&self, context: &mut Context<'_>) -> Result<Patched, Stop> {
-        let before = context.object.clone();
+    pub(crate) fn apply(&self, object: &Value, context: &mut Context<'_>) -> Result<Value, Stop> {
         let text = self.patches.substitute(context)?;
         let text = text.as_str().ok_or_else(|| bad("expected a text"))?.to_owned();
         let operations = parse(&text).map_err(|reason| bad(&reason))?;
-        let object = patch::apply_with(&before, &operations, patch::Options::KYVERNO)
-            .map_err(|error| bad(&error.to_string()))?;
-        let changed = object != before;
-        Ok(Patched { object: if changed { object } else { before }, changed })
+        patch::apply_with(object, &operations, patch::Options::KYVERNO)
+            .map_err(|error| bad(&error.to_string()))
     }
 }
 

@@ -1,0 +1,132 @@
+//! Mutate rules: what they make of an object, and in which words.
+use crate::{
+    validate::yaml,
+    world::{World, request},
+};
+use sigward_document::Value;
+use sigward_policy::{decision::Decision, request::Stage};
+
+/// Rules for Pods or ConfigMaps, one for each mutate block.
+fn world(blocks: &[&str]) -> World {
+    let rules: Vec<String> = blocks
+        .iter()
+        .enumerate()
+        .map(|(i, mutate)| {
+            format!(
+                "{{name: r{i}, match: {{any: [{{resources: {{kinds: [Pod, ConfigMap, Deployment]}}}}]}}, mutate: {mutate}}}"
+            )
+        })
+        .collect();
+    let text = format!(
+        "{{apiVersion: kyverno.io/v1, kind: ClusterPolicy, metadata: {{name: p}}, spec: {{background: false, rules: [{}]}}}}",
+        rules.join(", ")
+    );
+    let mut world = World::new();
+    world.policies.push(yaml(&text).to_json());
+    world
+}
+
+fn mutate(kind: &str, blocks: &[&str], object: &str) -> Decision {
+    world(blocks).decide(request(kind, Stage::Mutating, &yaml(object).to_json()))
+}
+
+fn told(decision: &Decision) -> Vec<String> {
+    decision.rules.iter().map(|r| format!("{}: {}", r.status.as_str(), r.message)).collect()
+}
+
+fn at(decision: &Decision, path: &[&str]) -> Value {
+    decision.object.at_path(path).cloned().unwrap_or(Value::NULL)
+}
+
+const CONFIG: &str = "{apiVersion: v1, kind: ConfigMap, metadata: {name: a, namespace: default, labels: {app: a}}, data: {k: v}}";
+const POD: &str = "{apiVersion: v1, kind: Pod, metadata: {name: a, namespace: default}, spec: {containers: \
+     [{name: a, image: 'x/a:1'}, {name: b, image: 'y/b:latest'}]}}";
+
+#[test]
+fn a_merge_patch_changes_the_object_and_says_which() {
+    let patch = "{patchStrategicMerge: {metadata: {labels: {+(app): b, +(who): '{{ request.object.data.k }}'}}}}";
+    let decision = mutate("ConfigMap", &[patch], CONFIG);
+    assert_eq!(told(&decision), ["pass: mutated ConfigMap/a in namespace default"]);
+    assert_eq!(at(&decision, &["metadata", "labels"]), yaml("{app: a, who: v}"));
+    assert_eq!(decision.patch.len(), 1, "{:?}", decision.patch);
+}
+
+#[test]
+fn a_condition_that_does_not_hold_skips_the_rule() {
+    for patch in [
+        "{patchStrategicMerge: {metadata: {labels: {(app): other, x: y}}}}",
+        "{patchStrategicMerge: {data: {<(k): w}, metadata: {labels: {x: y}}}}",
+        "{patchStrategicMerge: {metadata: {labels: {app: a}}}}",
+    ] {
+        let decision = mutate("ConfigMap", &[patch], CONFIG);
+        assert_eq!(told(&decision), ["skip: no patches applied"], "{patch}");
+        assert!(decision.allowed && decision.patch.is_empty(), "{patch}");
+    }
+}
+
+#[test]
+fn conditions_speak_the_language_of_validate_patterns() {
+    let patch = "{patchStrategicMerge: {spec: {containers: [{(image): '*:latest | *:edge', imagePullPolicy: Always}]}}}";
+    let decision = mutate("Pod", &[patch], POD);
+    let expected =
+        "[{name: b, image: 'y/b:latest', imagePullPolicy: Always}, {name: a, image: 'x/a:1'}]";
+    assert_eq!(at(&decision, &["spec", "containers"]), yaml(expected));
+    let patch = "{patchStrategicMerge: {data: {(k): '!w', new: 'yes'}}}";
+    let decision = mutate("ConfigMap", &[patch], CONFIG);
+    assert_eq!(at(&decision, &["data"]), yaml("{k: v, new: 'yes'}"));
+}
+
+#[test]
+fn each_rule_sees_what_the_one_before_left() {
+    let first = "{patchesJson6902: '[{op: add, path: /data/first, value: one}]'}";
+    let second = "{patchStrategicMerge: {data: {second: 'after {{ request.object.data.first }}'}}}";
+    let decision = mutate("ConfigMap", &[first, second], CONFIG);
+    assert_eq!(at(&decision, &["data", "second"]), Value::string("after one"));
+}
+
+#[test]
+fn a_foreach_changes_what_the_element_before_left() {
+    let patch = "{foreach: [{list: 'request.object.spec.containers', preconditions: {all: [{key: '{{ element.name }}', operator: Equals, value: b}]}, \
+         patchStrategicMerge: {spec: {containers: [{name: '{{ element.name }}', image: 'mirror/{{ element.image }}'}]}}}, \
+         {list: 'request.object.spec.containers[].image', patchesJson6902: '[{op: add, path: \"/metadata/labels/i{{ elementIndex }}\", value: \"{{ element }}\"}]'}]}";
+    let decision = mutate("Pod", &[patch], POD);
+    assert_eq!(told(&decision), ["pass: mutated Pod/a in namespace default"]);
+    assert_eq!(
+        at(&decision, &["metadata", "labels"]),
+        yaml("{i0: 'mirror/y/b:latest', i1: 'x/a:1'}")
+    );
+}
+
+#[test]
+fn a_merge_patch_visits_elements_from_the_last() {
+    let visit = |order: &str| {
+        let patch = format!(
+            "{{foreach: [{{list: 'request.object.spec.containers', {order} patchStrategicMerge: {{metadata: {{annotations: {{last: '{{{{ element.name }}}}{{{{ elementIndex }}}}'}}}}}}}}]}}"
+        );
+        at(&mutate("Pod", &[&patch], POD), &["metadata", "annotations", "last"])
+    };
+    assert_eq!(visit(""), Value::string("a0"));
+    assert_eq!(visit("order: Descending,"), Value::string("a0"));
+    assert_eq!(visit("order: Ascending,"), Value::string("b1"));
+}
+
+#[test]
+fn a_list_that_is_not_there_is_an_error_of_a_mutate_rule() {
+    let patch = "{foreach: [{list: 'request.object.spec.initContainers', patchStrategicMerge: {metadata: {labels: {a: b}}}}]}";
+    let decision = mutate("Pod", &[patch], POD);
+    let told = told(&decision);
+    assert!(told.len() == 1 && told[0].starts_with("error: failed to evaluate list: "), "{told:?}");
+    assert!(decision.patch.is_empty());
+}
+
+#[test]
+fn merge_patches_hold_for_controllers_of_pods() {
+    let text = "{apiVersion: kyverno.io/v1, kind: ClusterPolicy, metadata: {name: p}, spec: {background: false, rules: \
+         [{name: r, match: {any: [{resources: {kinds: [Pod]}}]}, mutate: {patchStrategicMerge: {spec: {priority: 7}}}}]}}";
+    let mut world = World::new();
+    world.policies.push(yaml(text).to_json());
+    let object = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: a, namespace: default}, spec: {template: {spec: {containers: []}}}}";
+    let decision = world.decide(request("Deployment", Stage::Mutating, &yaml(object).to_json()));
+    assert_eq!(told(&decision), ["pass: mutated Deployment/a in namespace default"]);
+    assert_eq!(at(&decision, &["spec", "template", "spec", "priority"]), Value::from(7_u64));
+}
