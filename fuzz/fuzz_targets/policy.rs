@@ -56,7 +56,7 @@ fn request(object: &Value, stage: Stage) -> Request {
         selection: Selection::All,
         now: Timestamp(1_700_000_000),
         seed: 7,
-        presets: Value::NULL,
+        presets: None,
     }
 }
 

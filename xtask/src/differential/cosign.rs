@@ -2,7 +2,7 @@
 //! output and what is in the registry afterwards are compared.
 //!
 //! A line is run with the same words by a peer and by us, each in a folder and before a registry of its own. What
-//! differs has to be known: a row of [`scenarios::EXPLAINED`] names the row of COMPAT.md. The rest is a failure.
+//! differs has to be known: a row of `scenarios::EXPLAINED` names the row of COMPAT.md. The rest is a failure.
 mod certificates;
 mod normal;
 mod scenarios;

@@ -283,13 +283,13 @@ mod tests {
     #[test]
     fn a_namespace_keeps_its_annotations_and_gets_its_label() {
         let values = values(
-            "namespaces:\n- metadata: {name: n, annotations: {x: y}}\nnamespaceSelector:\n- {name: m, labels: {l: v}}\n",
+            "namespaces:\n- metadata: {name: p, annotations: {x: z}}\nnamespaceSelector:\n- {name: m, labels: {l: v}}\n",
         );
-        let [m, n] = values.namespaces.as_slice() else { panic!("{:?}", values.namespaces) };
+        let [m, p] = values.namespaces.as_slice() else { panic!("{:?}", values.namespaces) };
         let own = "kubernetes.io/metadata.name";
         assert_eq!(m.str_at(&["metadata", "labels", "l"]), Some("v"));
-        assert_eq!(n.str_at(&["metadata", "annotations", "x"]), Some("y"));
-        assert_eq!(n.str_at(&["metadata", "labels", own]), Some("n"));
+        assert_eq!(p.str_at(&["metadata", "annotations", "x"]), Some("z"));
+        assert_eq!(p.str_at(&["metadata", "labels", own]), Some("p"));
     }
 
     #[test]

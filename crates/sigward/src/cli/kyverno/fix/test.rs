@@ -98,9 +98,9 @@ mod tests {
 
     #[test]
     fn an_old_test_file_comes_to_today_s_schema_and_stays_there() {
-        let old = "name: t\nresults:\n- {policy: p, rule: r, resource: a, namespace: n, status: pass}\n- {policy: p, rule: r, resources: [n/b], result: pass, patchedResource: x.yaml}\n- {policy: p, rule: r, resources: [n/c], result: pass}\n";
+        let old = "name: t\nresults:\n- {policy: p, rule: r, resource: a, namespace: s, status: pass}\n- {policy: p, rule: r, resources: [s/b], result: pass, patchedResource: x.yaml}\n- {policy: p, rule: r, resources: [s/c], result: pass}\n";
         let fixed = fix(&parse_yaml(old).unwrap().value, true);
-        let expected = "apiVersion: cli.kyverno.io/v1alpha1\nkind: Test\nmetadata: {name: t}\nresults:\n- {policy: p, rule: r, resources: [n/a, n/c], result: pass}\n- {policy: p, rule: r, resources: [n/b], result: pass, patchedResources: x.yaml}\n";
+        let expected = "apiVersion: cli.kyverno.io/v1alpha1\nkind: Test\nmetadata: {name: t}\nresults:\n- {policy: p, rule: r, resources: [s/a, s/c], result: pass}\n- {policy: p, rule: r, resources: [s/b], result: pass, patchedResources: x.yaml}\n";
         assert_eq!(fixed.value, parse_yaml(expected).unwrap().value);
         assert!(fix(&fixed.value, true).changes.is_empty());
     }

@@ -117,7 +117,11 @@ mod tests {
     fn every_function_of_policies_is_explained_and_none_besides() {
         let standard = sigward_jmespath::Functions::standard();
         let all = language::functions();
-        let own = all.names().into_iter().filter(|name| standard.signature(name).is_none());
+        // Policies have a `sum` of their own, which takes the standard one's place.
+        let own = all
+            .names()
+            .into_iter()
+            .filter(|name| standard.signature(name).is_none() || *name == "sum");
         let mut own: Vec<&str> = own.collect();
         own.sort_unstable();
         assert_eq!(own, names().collect::<Vec<_>>());
