@@ -45,6 +45,10 @@ pub(crate) struct Findings<'v> {
     broken: Vec<Broken>,
 }
 
+/// Fields, and images, of a check that are named: a Pod may hold a hundred thousand containers, and messages and
+/// reports have to be sent and stored.
+const MAX_NAMED: usize = 100;
+
 /// One check that the object breaks.
 #[derive(Debug)]
 struct Broken {
@@ -120,23 +124,24 @@ impl Findings<'_> {
             let Some(at) = self.broken.iter().position(|b| b.check.id == check.id) else {
                 continue;
             };
-            let Some(broken) = self.broken.get_mut(at) else { continue };
+            let Some(Broken { found: whole, left, .. }) = self.broken.get_mut(at) else { continue };
+            let whole: &Found = whole;
+            let mut allowed = BTreeSet::new();
             for error in found.errors.iter().filter(|error| exclusion.covers(error)) {
                 // COMPAT: Kyverno 1.19: without images, the container that stands for none takes out the first of its
                 // kind; test: a_control_excluded_without_images_covers_one_container
-                let stands_for_first = !by_image && error.container;
-                let place = broken.found.errors.iter().position(|real| {
-                    if stands_for_first {
-                        real.shape() == error.shape() && exclusion.covers(real)
-                    } else {
-                        real.field == error.field
-                    }
-                });
-                if let Some(left) = broken.left.iter().position(|left| Some(*left) == place) {
-                    broken.left.swap_remove(left);
+                if by_image || !error.container {
+                    allowed.insert(error.field.as_str());
+                    continue;
                 }
+                let shape = error.shape();
+                let mut real = whole.errors.iter();
+                let first = real.find(|real| real.shape() == shape && exclusion.covers(real));
+                allowed.extend(first.map(|real| real.field.as_str()));
             }
-            if broken.left.is_empty() && !broken.found.errors.is_empty() {
+            let field = |at: usize| whole.errors.get(at).map(|real| real.field.as_str());
+            left.retain(|at| field(*at).is_none_or(|field| !allowed.contains(field)));
+            if left.is_empty() && !whole.errors.is_empty() {
                 self.broken.remove(at);
             }
         }
@@ -154,11 +159,16 @@ impl Findings<'_> {
             text.push_str(broken.found.reason);
             text.push_str(", field error list: [");
             let errors = broken.left.iter().filter_map(|at| broken.found.errors.get(*at));
-            for (i, error) in errors.enumerate() {
+            for (i, error) in errors.take(MAX_NAMED).enumerate() {
                 if i > 0 {
                     text.push_str(", ");
                 }
                 error.render(&self.template.rewrite(&error.field), &mut text);
+            }
+            if let Some(more) = broken.left.len().checked_sub(MAX_NAMED).filter(|more| *more > 0) {
+                text.push_str(", and ");
+                text.push_str(&more.to_string());
+                text.push_str(" more");
             }
             text.push_str("])");
         }
@@ -166,7 +176,8 @@ impl Findings<'_> {
     }
 
     /// What the report says besides: standard, version, and the controls with the images they were broken by.
-    /// `normal` gives the normal form of an image, where it has one.
+    /// `normal` gives the normal form of an image, where it has one;
+    /// the container's name stands where it has none.
     pub(crate) fn properties(
         &self,
         normal: impl Fn(&str) -> Option<SmolStr>,
@@ -175,6 +186,11 @@ impl Findings<'_> {
             return Vec::new();
         }
         let ids: Vec<&str> = self.broken.iter().map(|b| b.check.id).collect();
+        let image_of = self.pod.images();
+        let image = |name: &SmolStr| {
+            let image = image_of.get(name).copied().and_then(&normal);
+            image.unwrap_or_else(|| name.clone())
+        };
         let controls: Vec<Control<'_>> = self
             .broken
             .iter()
@@ -185,7 +201,7 @@ impl Findings<'_> {
                     .found
                     .named
                     .as_ref()
-                    .map(|named| named.iter().map(|name| self.image(name, &normal)).collect()),
+                    .map(|named| named.iter().take(MAX_NAMED).map(image).collect()),
             })
             .collect();
         let json = serde_json::to_string(&controls).unwrap_or_default();
@@ -195,11 +211,6 @@ impl Findings<'_> {
             (SmolStr::new_static("controls"), ids.join(",")),
             (SmolStr::new_static("controlsJSON"), json),
         ]
-    }
-
-    /// The image of a container; the container's name where the image names nothing.
-    fn image(&self, container: &SmolStr, normal: impl Fn(&str) -> Option<SmolStr>) -> SmolStr {
-        self.pod.image_of(container).and_then(normal).unwrap_or_else(|| container.clone())
     }
 }
 

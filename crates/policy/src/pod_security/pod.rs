@@ -2,6 +2,7 @@
 use super::field::{Bad, FieldError};
 use sigward_document::{Kind, Map, Value, View};
 use smol_str::SmolStr;
+use std::collections::BTreeMap;
 
 /// Why no Pod could be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -206,12 +207,15 @@ impl<'v> Pod<'v> {
         Self { containers, ..Self::default() }
     }
 
-    /// The image of the container with that name: a container's before an init container's.
-    pub(super) fn image_of(&self, name: &str) -> Option<&'v str> {
-        ["containers", "initContainers", "ephemeralContainers"].iter().find_map(|list| {
-            let mut own = self.containers.iter().filter(|c| c.list == *list);
-            own.find(|c| c.name == name).map(|c| c.image)
-        })
+    /// Images by the names of containers: a container's before that of an init container, and the first of a name.
+    pub(super) fn images(&self) -> BTreeMap<SmolStr, &'v str> {
+        let mut images = BTreeMap::new();
+        for list in ["containers", "initContainers", "ephemeralContainers"] {
+            for container in self.containers.iter().filter(|c| c.list == list) {
+                images.entry(container.name.clone()).or_insert(container.image);
+            }
+        }
+        images
     }
 
     /// One of the Pod's own fields breaks a check.

@@ -160,6 +160,43 @@ fn two_exceptions_never_allow_what_neither_does() {
 }
 
 #[test]
+fn a_message_names_a_hundred_fields_of_a_check() {
+    let containers = |count: usize| {
+        let one = |i| format!("{{\"name\":\"c{i}\",\"securityContext\":{{\"privileged\":true}}}}");
+        format!("{{containers: [{}]}}", (0..count).map(one).collect::<Vec<_>>().join(","))
+    };
+    let world = world("{level: baseline}", &[]);
+    let text = outcome(&world.decide(create("Pod", &containers(103))));
+    assert_eq!(text.matches("privileged is forbidden").count(), 100);
+    assert!(text.ends_with(", and 3 more])"), "{text}");
+    let text = outcome(&world.decide(create("Pod", &containers(100))));
+    assert!(!text.contains("more"), "{text}");
+}
+
+#[test]
+fn what_is_broken_is_told_in_one_order() {
+    let world = world("{level: restricted}", &[]);
+    let decide = || outcome(&world.decide(create("Pod", "{containers: [{name: a}]}")));
+    let text = decide();
+    let reasons = ["allowPrivilegeEscalation", "capabilities", "runAsNonRoot", "seccompProfile"];
+    let places: Vec<usize> = reasons.iter().filter_map(|reason| text.find(reason)).collect();
+    assert!(places.len() == reasons.len() && places.is_sorted(), "{text}");
+    assert_eq!(decide(), text);
+}
+
+#[test]
+fn exclusions_over_very_many_containers_take_linear_time() {
+    let one = |i| format!("{{\"name\":\"c{i}\",\"image\":\"x\"}}");
+    let containers = (0..50_000).map(one).collect::<Vec<_>>().join(",");
+    let text = format!("{{\"kind\":\"Pod\",\"spec\":{{\"containers\":[{containers}]}}}}");
+    let exclude = "[{controlName: Capabilities, images: ['*']}, {controlName: Privilege Escalation, images: [other]}]";
+    let world = world(&format!("{{level: restricted, exclude: {exclude}}}"), &[]);
+    let decision = world.decide(request("Pod", Stage::Validating, &text));
+    let told = outcome(&decision);
+    assert!(told.contains("and 49900 more") && !told.contains("capabilities"), "{told}");
+}
+
+#[test]
 fn an_exception_of_controls_takes_out_no_other_rule() {
     let mut world = World::new();
     world.settings.exceptions_enabled = true;
