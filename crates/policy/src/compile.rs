@@ -5,6 +5,7 @@ mod cluster_policy;
 mod conditions;
 mod context;
 mod exception;
+mod for_each;
 mod generate;
 mod mutate;
 mod names;
