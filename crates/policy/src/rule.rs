@@ -5,6 +5,7 @@ use crate::{
     decision::RuleType,
     images::extract::Extractor,
     matching::{Block, selector::Selector},
+    request::Operation,
     rules::{generate::Generate, mutate::Mutate, validate::Validate, verify_images::VerifyImages},
     snapshot::FailureAction,
     variables::Template,
@@ -55,18 +56,31 @@ pub(crate) enum Action {
 pub(crate) struct Unusable {
     /// What is wrong with the policy.
     pub(crate) reason: Arc<str>,
+    /// What it would have been.
+    pub(crate) rule_type: RuleType,
     /// The action that the rule names, if it does.
     pub(crate) action: Option<FailureAction>,
+    /// Other actions for some namespaces; the first that matches wins.
+    pub(crate) overrides: Vec<Override>,
+}
+
+impl Unusable {
+    /// Whether the rule would have looked at such a request: a policy that cannot be used keeps nobody from deleting.
+    pub(crate) fn is_for(&self, operation: Operation) -> bool {
+        self.rule_type == RuleType::Validation
+            || matches!(operation, Operation::Create | Operation::Update)
+    }
 }
 
 impl Action {
     /// The same in the words of reports.
     pub(crate) fn rule_type(&self) -> RuleType {
         match self {
-            Self::Validate(_) | Self::Unusable(_) => RuleType::Validation,
+            Self::Validate(_) => RuleType::Validation,
             Self::Mutate(_) => RuleType::Mutation,
             Self::Generate(_) => RuleType::Generation,
             Self::VerifyImages(_) => RuleType::ImageVerify,
+            Self::Unusable(unusable) => unusable.rule_type,
         }
     }
 }

@@ -69,6 +69,19 @@ pub(crate) fn compile(document: &Value, settings: &Settings, sink: &mut Sink) ->
     let documents: Vec<Value> =
         document.at_path(&["spec", "rules"]).and_then(Value::as_list).unwrap_or_default().to_vec();
     let (rules, generated) = rules(&spec, &documents, &metadata, &ground, sink);
+    Some(assemble(&metadata, &spec, name.clone(), (rules, generated), settings, sink))
+}
+
+/// A policy with these rules, and the documents of those that were generated: all that does not depend on how its
+/// rules were compiled.
+pub(super) fn assemble(
+    metadata: &ObjectMeta,
+    spec: &Spec,
+    name: PolicyName,
+    (rules, generated): (Vec<Rule>, Vec<Value>),
+    settings: &Settings,
+    sink: &mut Sink,
+) -> Policy {
     let failure_policy = if settings.force_failure_policy_ignore {
         FailurePolicy::Ignore
     } else {
@@ -78,7 +91,7 @@ pub(crate) fn compile(document: &Value, settings: &Settings, sink: &mut Sink) ->
         }
     };
     let webhook = spec.webhook_configuration.as_ref();
-    Some(Policy {
+    Policy {
         uid: SmolStr::new(&metadata.uid),
         resource_version: SmolStr::new(&metadata.resource_version),
         failure_policy,
@@ -97,13 +110,13 @@ pub(crate) fn compile(document: &Value, settings: &Settings, sink: &mut Sink) ->
         counts: counts(&rules, generated.len()),
         autogen: generated,
         rules,
-        actions: actions(&spec, sink),
+        actions: actions(spec, sink),
         apply_one: spec.effective_apply_rules() == ApplyRules::One,
         emit_warning: spec.effective_emit_warning(),
         admission: spec.effective_admission(),
         background: spec.effective_background(),
         name,
-    })
+    }
 }
 
 /// What the schema has to say, with the nearest known name for what is unknown.
@@ -127,7 +140,7 @@ pub(super) fn findings(
     }
 }
 
-fn policy_name(metadata: &ObjectMeta, namespaced: bool, sink: &mut Sink) -> PolicyName {
+pub(super) fn policy_name(metadata: &ObjectMeta, namespaced: bool, sink: &mut Sink) -> PolicyName {
     if metadata.name.is_empty() && metadata.generate_name.is_empty() {
         sink.error("metadata.name", "a policy needs a name");
     }
@@ -314,7 +327,7 @@ fn counts(rules: &[Rule], generated: usize) -> RuleCounts {
     counts
 }
 
-pub(super) fn webhook_rule(rule: &Rule) -> WebhookRule {
+fn webhook_rule(rule: &Rule) -> WebhookRule {
     let mut kinds: Vec<KindPattern> = Vec::new();
     for pattern in rule.matches.kinds() {
         if !kinds.contains(pattern) {
@@ -326,12 +339,17 @@ pub(super) fn webhook_rule(rule: &Rule) -> WebhookRule {
         Action::Mutate(_) => (true, false),
         Action::VerifyImages(verify) => (true, verify.is_checked()),
     };
+    let every_operation = match &rule.action {
+        Action::Validate(_) | Action::Generate(_) => true,
+        Action::Mutate(_) | Action::VerifyImages(_) => false,
+        Action::Unusable(unusable) => unusable.is_for(Operation::Delete),
+    };
     let mut operations: Vec<Operation> =
         rule.matches.filters.iter().flat_map(|f| f.operations.iter().copied()).collect();
     // A filter that says nothing of operations means all that the action is for.
     if operations.is_empty() || rule.matches.filters.iter().any(|f| f.operations.is_empty()) {
         operations.extend([Operation::Create, Operation::Update]);
-        if !mutating {
+        if every_operation {
             operations.extend([Operation::Delete, Operation::Connect]);
         }
     }

@@ -256,10 +256,11 @@ impl<'r> Run<'r> {
         {
             return Ok(action);
         }
-        if let Action::Unusable(unusable) = &rule.action
-            && let Some(action) = unusable.action
-        {
-            return Ok(action);
+        if let Action::Unusable(unusable) = &rule.action {
+            let own = self.overridden(&unusable.overrides)?.or(unusable.action);
+            if let Some(action) = own {
+                return Ok(action);
+            }
         }
         if let Some(validate) = Validate::of(rule) {
             let own = self.overridden(&validate.overrides)?.or(validate.action);

@@ -39,12 +39,15 @@ impl Run<'_> {
                     })
                 }))
             }
-            Action::Unusable(unusable) => {
+            Action::Unusable(unusable) if unusable.is_for(run.request.operation) => {
                 Some(run.one(place.key(Phase::Validate), policy, rule, object, |_, _| {
                     Err(RuleError::Unusable(Arc::clone(&unusable.reason)).into())
                 }))
             }
-            Action::VerifyImages(_) | Action::Mutate(_) | Action::Generate(_) => None,
+            Action::VerifyImages(_)
+            | Action::Mutate(_)
+            | Action::Generate(_)
+            | Action::Unusable(_) => None,
         })?;
         Ok(all.into_iter().map(|(_, finished)| finished).collect())
     }
