@@ -45,6 +45,15 @@ fn answer(target: &str) -> (&'static str, String) {
     {
         return ("200 OK", "{}".to_owned());
     }
+    // Lists that no API server should give.
+    for (namespace, list) in [
+        ("endless", r#"{"metadata":{"continue":"x"},"items":[]}"#),
+        ("odd", r#"{"metadata":{},"items":[1]}"#),
+    ] {
+        if target.starts_with(&format!("/api/v1/namespaces/{namespace}/pods?")) {
+            return ("200 OK", list.to_owned());
+        }
+    }
     let Some(query) = target.strip_prefix("/api/v1/pods?") else {
         return ("404 Not Found", r#"{"kind":"Status","code":404,"message":"no such path","reason":"NotFound","status":"Failure"}"#.to_owned());
     };
@@ -139,6 +148,17 @@ fn a_cluster_is_read_page_by_page() {
     let ran = stage.run(&[&APPLY[..], &["-p", "--show-performance"]].concat()).code(1);
     assert!(ran.err.contains("5 resource(s) in 3 page(s)"), "{}", ran.err);
     ran.says(&["  pass: 3\n"]);
+}
+
+#[test]
+fn a_list_that_does_not_end_or_holds_no_objects_is_an_error() {
+    let stage = Stage::sample();
+    let _asked = api_server(&stage);
+    for (namespace, said) in
+        [("endless", "the next page is the same page"), ("odd", "an item is no object")]
+    {
+        stage.run(&[&APPLY[..], &["--namespace", namespace]].concat()).code(1).complains(&[said]);
+    }
 }
 
 #[test]

@@ -159,10 +159,14 @@ impl Live {
             item.with_member("apiVersion", Value::string(&api_version))
                 .and_then(|item| item.with_member("kind", Value::string(&kind.kind)))
         };
-        Ok(Page {
-            items: items.iter().filter_map(whole).collect(),
-            next: tree.str_at(&["metadata", "continue"]).unwrap_or_default().to_owned(),
-        })
+        let items: Option<Vec<Value>> = items.iter().map(whole).collect();
+        let items = items.ok_or_else(|| PageError::Malformed("an item is no object".to_owned()))?;
+        let next = tree.str_at(&["metadata", "continue"]).unwrap_or_default().to_owned();
+        // Else a list would have no end.
+        if !next.is_empty() && next == from {
+            return Err(PageError::Malformed("the next page is the same page".to_owned()));
+        }
+        Ok(Page { items, next })
     }
 }
 
