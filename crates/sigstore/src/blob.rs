@@ -439,7 +439,9 @@ fn verify_statement(
 ) -> Result<VerifiedBlob, BlobError> {
     let envelope = it.envelope;
     if envelope.payload_type != PAYLOAD_TYPE {
-        return Err(BlobError::PayloadType(envelope.payload_type.chars().take(200).collect()));
+        return Err(BlobError::PayloadType(
+            crate::encoding::printable(&envelope.payload_type).to_string(),
+        ));
     }
     let key = demand.key(it.evidence)?;
     let signed = envelope.signature_by(key).map_err(|_| BlobError::Signature)?;

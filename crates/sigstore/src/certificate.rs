@@ -92,7 +92,7 @@ impl Certificate {
 
     fn parse_block(label: &str, contents: &[u8]) -> Result<Self, KeyError> {
         if label != "CERTIFICATE" {
-            return Err(KeyError::Label { label: label.chars().take(64).collect() });
+            return Err(KeyError::Label { label: crate::encoding::printable(label).to_string() });
         }
         Self::parse_der(contents)
     }

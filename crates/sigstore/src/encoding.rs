@@ -160,14 +160,39 @@ pub(crate) fn go_json_string(text: &str) -> String {
     out
 }
 
+/// Most characters of a foreign text in a message.
+const MAX_PRINTABLE: usize = 200;
+/// Most bytes of one, quoted or not: a character takes up to four, and up to ten where quoting escapes it.
+const MAX_PRINTABLE_BYTES: usize = 400;
+
 /// A text of foreign origin, fit for a message: bounded, without control characters.
 pub(crate) fn printable(text: &str) -> smol_str::SmolStr {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).take(200).collect()
+    let mut bytes = 0;
+    text.chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .take(MAX_PRINTABLE)
+        .take_while(|c| {
+            bytes += c.len_utf8().max(c.escape_debug().len());
+            bytes <= MAX_PRINTABLE_BYTES
+        })
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_foreign_text_is_bounded_in_bytes_however_it_is_quoted() {
+        for c in ['a', '"', '\n', '\u{7f}', '\u{ad}', 'é', '\u{e000}', '\u{10ffff}'] {
+            let long = printable(&c.to_string().repeat(1000));
+            assert!(!long.is_empty() && long.chars().count() <= MAX_PRINTABLE, "{c:?}");
+            assert!(long.len() <= MAX_PRINTABLE_BYTES, "{c:?}: {}", long.len());
+            let quoted = format!("{long:?}").len();
+            assert!(quoted <= MAX_PRINTABLE_BYTES + 2, "{c:?}: {quoted}");
+        }
+        assert_eq!(printable(&"a".repeat(1000)), "a".repeat(MAX_PRINTABLE));
+    }
 
     #[test]
     fn base64_is_read_as_go_reads_it() {

@@ -95,7 +95,7 @@ pub fn decrypt_private_key(text: &str, password: &[u8]) -> Result<PrivateKey, En
         crate::encoding::parse_object(&block.contents).ok_or(EncryptedKeyError::Malformed)?;
     let unsupported = |what, name: &str| EncryptedKeyError::Unsupported {
         what,
-        name: name.chars().take(64).collect(),
+        name: crate::encoding::printable(name).to_string(),
     };
     if file.kdf.name != "scrypt" {
         return Err(unsupported("kdf", &file.kdf.name));

@@ -26,7 +26,9 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Block>, KeyError> {
     let mut lines = text.lines().map(str::trim);
     while let Some(line) = lines.next() {
         let Some(label) = line.strip_prefix("-----BEGIN ") else { continue };
-        let broken = |label: &str| KeyError::BrokenPem { label: label.chars().take(64).collect() };
+        let broken = |label: &str| KeyError::BrokenPem {
+            label: crate::encoding::printable(label).to_string(),
+        };
         let label = label.strip_suffix("-----").ok_or_else(|| broken(label))?;
         let end = format!("-----END {label}-----");
         let mut body = Zeroizing::new(String::new());

@@ -118,7 +118,7 @@ impl PrivateKey {
             "EC PRIVATE KEY" => Self::parse_sec1(&block.contents, None),
             "RSA PRIVATE KEY" => Self::parse_pkcs1(&block.contents),
             "ENCRYPTED PRIVATE KEY" => Err(KeyError::ForeignEncryption),
-            label => Err(KeyError::Label { label: label.chars().take(64).collect() }),
+            label => Err(KeyError::Label { label: crate::encoding::printable(label).to_string() }),
         }
     }
 

@@ -113,7 +113,9 @@ impl PublicKey {
             "CERTIFICATE" | "X509 CERTIFICATE" | "TRUSTED CERTIFICATE" => {
                 Certificate::parse_der(&block.contents).map(|c| c.key().clone())
             }
-            _ => Err(KeyError::Label { label: block.label.chars().take(64).collect() }),
+            _ => {
+                Err(KeyError::Label { label: crate::encoding::printable(&block.label).to_string() })
+            }
         };
         blocks.iter().map(read).collect()
     }

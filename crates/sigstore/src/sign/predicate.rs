@@ -203,7 +203,9 @@ impl PredicateType {
             // Go's url.ParseRequestURI: absolute, or a path.
             uri if uri.starts_with('/') || has_scheme(uri) => Self::Uri(uri.to_owned()),
             other => {
-                return Err(PredicateError::UnknownType(other.chars().take(200).collect()));
+                return Err(PredicateError::UnknownType(
+                    crate::encoding::printable(other).to_string(),
+                ));
             }
         })
     }
