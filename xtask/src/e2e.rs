@@ -8,6 +8,7 @@ mod quickstart;
 pub(crate) mod registry;
 mod sanity;
 pub(crate) mod scratch;
+mod sigstore;
 mod stage;
 mod standalone;
 pub(crate) mod tools;
@@ -124,6 +125,7 @@ impl fmt::Display for Summary {
 fn cases() -> Vec<Case> {
     let mut cases = sanity::cases();
     cases.extend(interop::cases());
+    cases.extend(sigstore::cases());
     cases.extend(quickstart::cases());
     cases.extend(standalone::cases());
     cases.extend(articles::cases());

@@ -22,7 +22,7 @@ pub struct Recipe {
     programs: &'static [(&'static str, &'static str)],
 }
 
-/// What can be built; the first three are what end-to-end runs need.
+/// What can be built.
 pub const RECIPES: &[Recipe] = &[
     Recipe {
         name: "kubernetes",
@@ -41,6 +41,15 @@ pub const RECIPES: &[Recipe] = &[
         programs: &[("github.com/sigstore/cosign/v2/cmd/cosign", "cosign2")],
     },
     Recipe {
+        name: "sigstore",
+        programs: &[
+            ("github.com/sigstore/rekor-tiles/v2/cmd/rekor-server/posix", "rekor-tiles-posix"),
+            ("github.com/sigstore/timestamp-authority/v2/cmd/timestamp-server", "timestamp-server"),
+            ("github.com/google/go-containerregistry/cmd/crane", "crane"),
+        ],
+    },
+    Recipe { name: "fulcio", programs: &[("github.com/sigstore/fulcio", "fulcio")] },
+    Recipe {
         name: "kyverno",
         programs: &[
             ("github.com/kyverno/kyverno/cmd/kyverno", "kyverno-admission"),
@@ -50,7 +59,7 @@ pub const RECIPES: &[Recipe] = &[
 ];
 
 /// The sets that end-to-end runs need.
-pub const END_TO_END: &[&str] = &["kubernetes", "cosign3", "cosign2"];
+pub const END_TO_END: &[&str] = &["kubernetes", "cosign3", "cosign2", "sigstore", "fulcio"];
 
 /// Programs that come from Debian, with their packages.
 const DEBIAN: &[(&str, &str)] = &[("etcd", "etcd-server"), ("docker-registry", "docker-registry")];

@@ -10,7 +10,8 @@ use anyhow::{Context, Result, anyhow};
 use serde::Deserialize;
 use sigward_testkit::registry::{Options, Registry};
 
-use super::registry::DockerRegistry;
+use super::registry::{DockerRegistry, Image};
+use super::sigstore::instances::Sigstore;
 use crate::peers::Peers;
 use crate::workspace;
 
@@ -40,10 +41,13 @@ pub(crate) struct World {
     release: bool,
     docker: Lazy<DockerRegistry>,
     testkit: Lazy<Registry>,
+    sigstore: Lazy<Sigstore>,
     sigward: Lazy<PathBuf>,
     commands: Shelf<()>,
     /// Key pairs and signed images of the interop matrix.
     pub(super) signed: Shelf<super::interop::Signed>,
+    /// Images of the keyless columns.
+    pub(super) signed_by_identity: Shelf<Image>,
     /// The cluster that cases share, while it is good.
     pub(super) stage: Mutex<Option<super::stage::Stage>>,
 }
@@ -56,9 +60,11 @@ impl World {
             release,
             docker: OnceLock::new(),
             testkit: OnceLock::new(),
+            sigstore: OnceLock::new(),
             sigward: OnceLock::new(),
             commands: Mutex::default(),
             signed: Mutex::default(),
+            signed_by_identity: Mutex::default(),
             stage: Mutex::default(),
         }
     }
@@ -88,6 +94,11 @@ impl World {
     /// The testkit's registry, with the referrers API.
     pub(crate) fn testkit(&self) -> Result<&Registry> {
         once(&self.testkit, || Ok(Registry::start(Options::default())?))
+    }
+
+    /// The real services and the doubles that sign with identities.
+    pub(super) fn sigstore(&self) -> Result<&Sigstore> {
+        once(&self.sigstore, || Sigstore::start(&self.peers, &self.folder.join("sigstore")))
     }
 
     /// Our binary, built once; [`NotYet`] when it lacks one of the commands.
