@@ -13,6 +13,7 @@ use kube::{Client, Resource as _, client::Body, core::ApiResource};
 use sigward_document::Value;
 use sigward_policy::{
     fact::{Answer, Call, Cause, CauseKind, Effect, Fact, Fetch, Memory, ObjectName},
+    request::{GroupVersionKind, GroupVersionResource},
     resolve::Pending,
 };
 use smol_str::SmolStr;
@@ -71,6 +72,11 @@ impl Cluster {
         limits: Limits,
     ) -> Self {
         Self { client, known, discovery, read_key, limits, in_flight: Arc::default() }
+    }
+
+    /// The kind that a resource is served as; `None` when the API server does not serve it, or was not asked yet.
+    pub fn kind_of(&self, resource: &GroupVersionResource) -> Option<GroupVersionKind> {
+        self.discovery.load().kind_of(resource)
     }
 
     /// Whether this source answers such a question; registries answer the others.

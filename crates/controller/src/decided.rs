@@ -62,6 +62,7 @@ pub(crate) mod samples {
         Request {
             uid: "request".into(),
             kind: GroupVersionKind { group: "".into(), version: "v1".into(), kind: "Pod".into() },
+            parent: None,
             resource: GroupVersionResource {
                 group: "".into(),
                 version: "v1".into(),

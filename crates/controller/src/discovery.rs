@@ -1,7 +1,10 @@
 //! What the API server serves: kinds to the resources that webhooks and URLs name.
 use kube::{Client, core::ApiResource};
 use sigward_document::wildcard;
-use sigward_policy::compile::KindPattern;
+use sigward_policy::{
+    compile::KindPattern,
+    request::{GroupVersionKind, GroupVersionResource},
+};
 use std::collections::BTreeSet;
 
 /// One resource or subresource that is served.
@@ -95,6 +98,21 @@ impl Discovery {
                     && wildcard::matches(&pattern.sub_resource, &served.sub_resource)
             })
             .collect()
+    }
+
+    /// The kind that a resource is served as.
+    pub fn kind_of(&self, resource: &GroupVersionResource) -> Option<GroupVersionKind> {
+        let found = self.served.iter().find(|served| {
+            served.sub_resource.is_empty()
+                && resource.group == served.group
+                && resource.version == served.version
+                && resource.resource == served.resource
+        })?;
+        Some(GroupVersionKind {
+            group: resource.group.clone(),
+            version: resource.version.clone(),
+            kind: found.kind.as_str().into(),
+        })
     }
 
     /// The resource of a kind in a group and version, and whether its objects live in namespaces.

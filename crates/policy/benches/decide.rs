@@ -108,6 +108,7 @@ fn request(kind: &str, object: &str) -> Request {
     Request {
         uid: "1".into(),
         kind: GroupVersionKind { group: "".into(), version: "v1".into(), kind: kind.into() },
+        parent: None,
         resource: GroupVersionResource::default(),
         sub_resource: "".into(),
         name: "a".into(),

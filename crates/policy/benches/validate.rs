@@ -61,6 +61,7 @@ fn request(object: Value) -> Request {
     Request {
         uid: "1".into(),
         kind: GroupVersionKind { group: "".into(), version: "v1".into(), kind: "Pod".into() },
+        parent: None,
         resource: GroupVersionResource::default(),
         sub_resource: "".into(),
         name: "a".into(),

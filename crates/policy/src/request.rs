@@ -14,6 +14,8 @@ pub struct Request {
     pub uid: SmolStr,
     /// Group, version and kind of the object.
     pub kind: GroupVersionKind,
+    /// Of a subresource: the kind of what it belongs to (`Deployment` of a `Scale`); `None` where nobody knows.
+    pub parent: Option<GroupVersionKind>,
     /// Group, version and plural name.
     pub resource: GroupVersionResource,
     /// `ephemeralcontainers`, `status`, …; empty for the object itself.
@@ -91,11 +93,18 @@ fn without_operation(names: &Value) -> Value {
 }
 
 impl Request {
+    /// The kind that policies mean: `Deployment/scale` is about a Deployment, whatever is sent to it.
+    // COMPAT: Kyverno 1.19, `withTopLevelGVK`; test: a_subresource_is_matched_by_the_kind_that_it_belongs_to
+    pub fn whole_kind(&self) -> &GroupVersionKind {
+        self.parent.as_ref().unwrap_or(&self.kind)
+    }
+
     /// The old object as if it were made now: whether it would have passed.
     pub(crate) fn of_old_object(&self, old: &Value) -> Self {
         Self {
             uid: self.uid.clone(),
             kind: self.kind.clone(),
+            parent: self.parent.clone(),
             resource: self.resource.clone(),
             sub_resource: self.sub_resource.clone(),
             name: self.name.clone(),
@@ -146,6 +155,36 @@ pub fn plural(kind: &str) -> String {
         _ if lower.ends_with(['s', 'x']) || lower.ends_with("ch") => format!("{lower}es"),
         _ => format!("{lower}s"),
     }
+}
+
+/// The kind of a built-in resource that has subresources, for where no API server can be asked.
+pub fn built_in_kind(resource: &GroupVersionResource) -> Option<GroupVersionKind> {
+    let known: &[&str] = match resource.group.as_str() {
+        "" => &[
+            "Pod",
+            "Namespace",
+            "Node",
+            "PersistentVolume",
+            "PersistentVolumeClaim",
+            "ReplicationController",
+            "ResourceQuota",
+            "Service",
+            "ServiceAccount",
+        ],
+        "apps" => &["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet"],
+        "batch" => &["Job", "CronJob"],
+        "networking.k8s.io" => &["Ingress"],
+        "policy" => &["PodDisruptionBudget"],
+        "autoscaling" => &["HorizontalPodAutoscaler"],
+        "certificates.k8s.io" => &["CertificateSigningRequest"],
+        _ => &[],
+    };
+    let kind = known.iter().find(|kind| plural(kind) == resource.resource.as_str())?;
+    Some(GroupVersionKind {
+        group: resource.group.clone(),
+        version: resource.version.clone(),
+        kind: SmolStr::new_static(kind),
+    })
 }
 
 /// What the API server is asked to do.

@@ -92,7 +92,8 @@ impl Snapshot {
 
     /// Policies that may be about a request, by its envelope alone, in order of evaluation.
     pub(crate) fn candidates(&self, request: &Request) -> Vec<usize> {
-        let named = self.by_kind.get(&request.kind.kind).map(Vec::as_slice).unwrap_or_default();
+        let named =
+            self.by_kind.get(&request.whole_kind().kind).map(Vec::as_slice).unwrap_or_default();
         if named.is_empty() && self.any_kind.is_empty() {
             return Vec::new();
         }

@@ -21,7 +21,7 @@ use sigward_policy::{
     decision::Decision,
     evaluate::Probe,
     fact::Memory,
-    request::Request,
+    request::{GroupVersionKind, GroupVersionResource, Request},
     resolve::FactSource,
     snapshot::{Settings, Snapshot},
 };
@@ -46,6 +46,8 @@ pub struct Parts {
     pub probe: Box<dyn Fn() -> Box<dyn Probe> + Send + Sync>,
     /// Whether this process should get traffic, and why not.
     pub readiness: Box<dyn Fn() -> Readiness + Send + Sync>,
+    /// The kind that a resource is served as, for requests about a part of it (`deployments` for `deployments/scale`).
+    pub kinds: Kinds,
     /// Unix seconds and a seed for `random()`: the engine reads neither clock nor randomness.
     pub moment: Box<dyn Fn() -> Moment + Send + Sync>,
     /// Counters and histograms of this crate.
@@ -60,6 +62,9 @@ impl std::fmt::Debug for Parts {
 
 /// The target of spans that are for a collector of traces and for nobody's log.
 pub const TRACE: &str = "sigward::trace";
+
+/// Answers which kind a resource is served as; `None` when that is not known.
+pub type Kinds = Box<dyn Fn(&GroupVersionResource) -> Option<GroupVersionKind> + Send + Sync>;
 
 /// Clock and chance at the time of a request.
 #[derive(Clone, Copy, Debug)]

@@ -139,6 +139,7 @@ pub fn parse(
             version: wire.kind.version,
             kind: wire.kind.kind,
         },
+        parent: None,
         resource: GroupVersionResource {
             group: wire.resource.group,
             version: wire.resource.version,

@@ -10,7 +10,7 @@ use crate::{
 use http::{Method, Request as HttpRequest, StatusCode};
 use hyper::body::Incoming;
 use sigward_policy::{
-    request::{Selection, Stage},
+    request::{Request, Selection, Stage, built_in_kind},
     snapshot::{FailurePolicy, PolicyName},
 };
 use std::sync::Arc;
@@ -142,7 +142,7 @@ async fn resource(
         Err(Refused { status, reason }) => return respond::text(status, reason),
     };
     let request = match review::parse(&body, stage, selection, (service.parts.moment)()) {
-        Ok(request) => Arc::new(request),
+        Ok(request) => Arc::new(with_parent(request, &service.parts)),
         Err(error) => return respond::text(StatusCode::BAD_REQUEST, error.to_string()),
     };
     drop(body);
@@ -163,8 +163,17 @@ async fn resource(
     reply
 }
 
+/// A part of an object (`pods/exec`) comes under a kind of its own: policies speak of the object.
+fn with_parent(mut request: Request, parts: &Parts) -> Request {
+    if !request.sub_resource.is_empty() {
+        request.parent =
+            (parts.kinds)(&request.resource).or_else(|| built_in_kind(&request.resource));
+    }
+    request
+}
+
 /// The span of one decision, named as Kyverno names its own; nobody's where spans are not sent.
-fn span(request: &sigward_policy::request::Request) -> tracing::Span {
+fn span(request: &Request) -> tracing::Span {
     tracing::debug_span!(
         target: crate::TRACE,
         "admission",

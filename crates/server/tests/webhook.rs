@@ -86,6 +86,7 @@ async fn world(change: impl FnOnce(&mut Options)) -> World {
             ready: known.load().is_some(),
             detail: "as the test says".into(),
         }),
+        kinds: Box::new(|_| None),
         moment: Box::new(|| Moment { unix_seconds: 1_700_000_000, seed: 1 }),
         metrics: Metrics::register(&mut prometheus_client::registry::Registry::default()),
     };

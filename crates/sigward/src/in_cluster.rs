@@ -84,6 +84,7 @@ impl InCluster {
         let probe = self.handle.readiness_probe();
         let certificates = self.certificates.clone();
         let view = Arc::new(View(Arc::clone(&self.handle.cluster)));
+        let cluster = Arc::clone(&self.handle.cluster);
         Backing {
             snapshots: Arc::clone(&self.snapshots),
             objects: Arc::clone(&view) as _,
@@ -102,6 +103,7 @@ impl InCluster {
                 };
                 Readiness { ready, detail }
             }),
+            kinds: Box::new(move |resource| cluster.kind_of(resource)),
             certificates: self.certificates.clone(),
         }
     }

@@ -55,7 +55,7 @@ impl Candidate for Prior<'_> {
 pub(crate) fn envelope(request: &Request) -> Envelope<'_> {
     Envelope {
         operation: request.operation,
-        kind: &request.kind,
+        kind: request.whole_kind(),
         sub_resource: &request.sub_resource,
         name: &request.name,
         namespace: &request.namespace,

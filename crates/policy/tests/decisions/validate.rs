@@ -4,7 +4,9 @@ use sigward_document::Value;
 use sigward_policy::{
     decision::{Decision, Status},
     fact::{CauseKind, Fact, Fetch},
-    request::{Lazy, Operation, Request, Stage},
+    request::{
+        GroupVersionKind, GroupVersionResource, Lazy, Operation, Request, Stage, built_in_kind,
+    },
 };
 
 /// A policy with one rule `r` for ConfigMaps; `validate` and `rule` are YAML in braces and members.
@@ -603,4 +605,55 @@ fn an_element_whose_precondition_could_not_be_told_is_an_error() {
         said.starts_with("error: validation failure: failed to evaluate preconditions: "),
         "{said}"
     );
+}
+
+#[test]
+fn a_subresource_is_matched_by_the_kind_that_it_belongs_to() {
+    let check = |kinds: &str, parent: Option<&str>, expected: bool| {
+        let mut world = World::new();
+        world.policies.push(
+            policy(ENFORCE, "", "{message: m, pattern: {spec: {replicas: '<3'}}}")
+                .replace("ConfigMap", kinds),
+        );
+        let kind = |kind: &str| GroupVersionKind {
+            group: "apps".into(),
+            version: "v1".into(),
+            kind: kind.into(),
+        };
+        let scaled = Request {
+            kind: GroupVersionKind { group: "autoscaling".into(), ..kind("Scale") },
+            parent: parent.map(kind),
+            resource: GroupVersionResource {
+                group: "apps".into(),
+                version: "v1".into(),
+                resource: "deployments".into(),
+            },
+            sub_resource: "scale".into(),
+            ..create("{kind: Scale, spec: {replicas: 3}}")
+        };
+        assert_eq!(!world.decide(scaled).allowed, expected, "{kinds} of {parent:?}");
+    };
+    check("Deployment/scale", Some("Deployment"), true);
+    check("apps/v1/Deployment.scale", Some("Deployment"), true);
+    check("Deployment", Some("Deployment"), false);
+    check("StatefulSet/scale", Some("Deployment"), false);
+    check("Scale", Some("Deployment"), false);
+    check("Deployment/scale", None, false);
+}
+
+#[test]
+fn built_in_kinds_are_known_by_their_resources() {
+    let kind = |group: &str, resource: &str| {
+        let resource = GroupVersionResource {
+            group: group.into(),
+            version: "v1".into(),
+            resource: resource.into(),
+        };
+        built_in_kind(&resource).map(|found| found.kind)
+    };
+    assert_eq!(kind("", "pods").as_deref(), Some("Pod"));
+    assert_eq!(kind("apps", "statefulsets").as_deref(), Some("StatefulSet"));
+    assert_eq!(kind("networking.k8s.io", "ingresses").as_deref(), Some("Ingress"));
+    assert_eq!(kind("apps", "pods"), None);
+    assert_eq!(kind("example.test", "deployments"), None);
 }

@@ -233,6 +233,7 @@ pub(crate) fn request(kind: &str, stage: Stage, object: &str) -> Request {
     Request {
         uid: "1".into(),
         kind: GroupVersionKind { group: group.into(), version: "v1".into(), kind: kind.into() },
+        parent: None,
         resource: GroupVersionResource {
             group: group.into(),
             version: "v1".into(),

@@ -18,7 +18,7 @@ use sigward_policy::{
 };
 use sigward_remote::{Credentials, Options as RegistryOptions, Registry, docker_configs};
 use sigward_server::{
-    Audience, Moment, Options as ServerOptions, Parts, Readiness, Running, serve_metrics,
+    Audience, Kinds, Moment, Options as ServerOptions, Parts, Readiness, Running, serve_metrics,
     tls::Certificates,
 };
 use std::{
@@ -158,6 +158,7 @@ pub(crate) struct Backing {
     pub(crate) credentials: Arc<dyn Credentials>,
     pub(crate) audience: Arc<dyn Audience>,
     pub(crate) readiness: Box<dyn Fn() -> Readiness + Send + Sync>,
+    pub(crate) kinds: Kinds,
     pub(crate) certificates: Certificates,
 }
 
@@ -306,6 +307,7 @@ impl Serve {
             audience: backing.audience,
             probe: Box::new(move || rules.stopwatch()),
             readiness: backing.readiness,
+            kinds: backing.kinds,
             moment: Box::new(moment),
             metrics: sigward_server::metrics::Metrics::register(metrics),
         };

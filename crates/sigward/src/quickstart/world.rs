@@ -80,7 +80,7 @@ impl World {
             &settings,
         )?;
         let certificate = folder.join("webhook-ca.pem");
-        let Backing { snapshots, objects, credentials, audience, readiness, certificates } =
+        let Backing { snapshots, objects, credentials, audience, readiness, kinds, certificates } =
             standalone.backing(None, Some(&certificate))?;
         let options = RegistryOptions { proxies: Proxies::Direct, ..RegistryOptions::default() };
         let client = Client::new(options, credentials, Arc::new(Unobserved))?;
@@ -93,6 +93,7 @@ impl World {
             audience,
             probe: Box::new(|| Box::new(NoProbe)),
             readiness,
+            kinds,
             moment: Box::new(|| Moment { unix_seconds: crate::sources::now().0, seed: 0 }),
             metrics: Metrics::register(&mut prometheus_client::registry::Registry::default()),
         };

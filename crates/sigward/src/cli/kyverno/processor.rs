@@ -164,6 +164,7 @@ impl<'p> Processor<'p> {
         };
         Request {
             uid: "".into(),
+            parent: None,
             resource: GroupVersionResource {
                 group: kind.group.clone(),
                 version: kind.version.clone(),
