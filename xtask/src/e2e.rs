@@ -2,10 +2,12 @@
 
 mod admission;
 mod articles;
+mod exceptions;
 mod faults;
 mod interop;
 mod quickstart;
 pub(crate) mod registry;
+mod rules;
 mod sanity;
 pub(crate) mod scratch;
 mod sigstore;
@@ -131,6 +133,8 @@ fn cases() -> Vec<Case> {
     cases.extend(articles::cases());
     cases.extend(admission::cases());
     cases.extend(workloads::cases());
+    cases.extend(rules::cases());
+    cases.extend(exceptions::cases());
     cases.extend(faults::cases());
     cases
 }

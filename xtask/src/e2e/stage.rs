@@ -23,6 +23,8 @@ pub(super) const HOME: &str = "kyverno";
 const ACCOUNT: &str = "kyverno-admission-controller";
 /// The configuration by which the API server calls us for resources, mutating side.
 pub(super) const MUTATING: &str = "kyverno-resource-mutating-webhook-cfg";
+/// The same, validating side.
+const VALIDATING: &str = "kyverno-resource-validating-webhook-cfg";
 /// How long the product may take for what it does in the background: status, webhooks, events, reports.
 pub(super) const SOON: Duration = Duration::from_secs(30);
 
@@ -152,7 +154,7 @@ impl Stage {
         serde_json::from_str(&ran.stdout).with_context(|| format!("{what} is not JSON"))
     }
 
-    /// Removes policies, exceptions and the namespaces of earlier cases, and waits until nothing is enforced.
+    /// Removes policies and exceptions of earlier cases, waits until nothing is enforced, and removes the rest.
     fn clear(&self, scratch: &Scratch) -> Result<()> {
         for kind in
             ["clusterpolicies.kyverno.io", "policies.kyverno.io", "policyexceptions.kyverno.io"]
@@ -160,6 +162,7 @@ impl Stage {
             let every = if kind.starts_with("cluster") { "" } else { "--all-namespaces" };
             self.kubectl(scratch, &format!("delete {kind} --all {every} --ignore-not-found"))?;
         }
+        self.wait_until_clear(scratch)?;
         self.kubectl(
             scratch,
             "delete deployment,pod,event --all --namespace default --ignore-not-found",
@@ -168,29 +171,29 @@ impl Stage {
             scratch,
             &format!("delete secret --namespace {HOME} --selector e2e=true --ignore-not-found"),
         )?;
-        self.wait_until_clear(scratch)
+        Ok(())
     }
 
     /// Waits until the API server calls us for no resource.
     pub(super) fn wait_until_clear(&self, scratch: &Scratch) -> Result<()> {
         process::wait_for("the webhooks to let go of resources", SOON, || {
-            Ok(self.mutating_rules(scratch)? == 0)
+            Ok(self.webhooks(scratch)? == 0)
         })
     }
 
-    /// How many webhooks the API server calls for resources, mutating side.
-    pub(super) fn mutating_rules(&self, scratch: &Scratch) -> Result<usize> {
-        let ran = self.kubectl(
-            scratch,
-            &format!(
-                "get mutatingwebhookconfiguration {MUTATING} --ignore-not-found --output json"
-            ),
-        )?;
-        if ran.stdout.trim().is_empty() {
-            return Ok(0);
-        }
-        let found: Value = serde_json::from_str(&ran.stdout)?;
-        Ok(found.pointer("/webhooks").and_then(Value::as_array).map_or(0, Vec::len))
+    /// How many webhooks the API server calls for resources.
+    fn webhooks(&self, scratch: &Scratch) -> Result<usize> {
+        let of = |kind: &str, name: &str| -> Result<usize> {
+            let ran =
+                self.kubectl(scratch, &format!("get {kind} {name} --ignore-not-found -o json"))?;
+            if ran.stdout.trim().is_empty() {
+                return Ok(0);
+            }
+            let found: Value = serde_json::from_str(&ran.stdout)?;
+            Ok(found.pointer("/webhooks").and_then(Value::as_array).map_or(0, Vec::len))
+        };
+        Ok(of("mutatingwebhookconfiguration", MUTATING)?
+            + of("validatingwebhookconfiguration", VALIDATING)?)
     }
 
     /// Loads a ClusterPolicy (YAML or JSON) and waits until it is ready and the API server calls us for it.
@@ -221,7 +224,7 @@ impl Stage {
                 condition.get("type").and_then(Value::as_str) == Some("Ready")
                     && condition.get("status").and_then(Value::as_str) == Some("True")
             });
-            Ok(ready && self.mutating_rules(scratch)? > 0)
+            Ok(ready && self.webhooks(scratch)? > 0)
         })?;
         // The API server learns of a changed configuration through a watch of its own.
         thread::sleep(Duration::from_millis(500));
@@ -353,6 +356,7 @@ fn serve(program: &Path, kubeconfig: &Path, folder: &Path, metrics: u16) -> Resu
         .arg("--metricsHost=127.0.0.1")
         .arg(format!("--metricsPort={metrics}"))
         // The articles' policies demand a log entry by default; on this machine there is no log.
-        .arg("--insecure-ignore-tlog-for-keys");
+        .arg("--insecure-ignore-tlog-for-keys")
+        .args(["--enablePolicyException=true", "--exceptionNamespace=*"]);
     Service::start("sigward", &mut command, folder)
 }
