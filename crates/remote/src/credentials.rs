@@ -1,12 +1,18 @@
 //! Which credentials fit a question, and whose they are. Bytes of Secrets come from outside.
+mod cloud;
 mod config_file;
 mod kubelet;
 mod program;
 
-use crate::options::{Options, Secret};
+use crate::{
+    options::{Options, Secret},
+    wire::exchange::Exchange,
+};
+pub use cloud::CloudEnvironment;
+use cloud::{Cloud, Clouds};
 use config_file::ConfigFile;
 pub use config_file::{ConfigError, with_login};
-pub(crate) use program::Programs;
+use program::Programs;
 use sigward_oci::{Access, Location};
 use smol_str::{SmolStr, format_smolstr};
 use std::{ffi::OsString, fmt, future::Future, path::PathBuf, pin::Pin, sync::Arc};
@@ -98,58 +104,85 @@ pub(crate) struct Keys {
 /// Most credentials that are tried for one question.
 const MOST_KEYS: usize = 5;
 
-/// Finds the credentials for a repository. `Err` when a Secret that exists could not be read.
-pub(crate) async fn find(
-    options: &Options,
-    source: &dyn Credentials,
-    programs: &Arc<Programs>,
-    access: &Access,
-    location: &Location,
-) -> Result<Keys, SmolStr> {
-    let mut keys = Keys::default();
-    if let Some(login) = &options.login
-        && login.hosts.iter().any(|host| same_registry(host, &location.host))
-    {
-        keys.list.push(login.key.clone());
-        return Ok(keys);
-    }
-    let named = if access.is_ambient() { &options.ambient } else { access };
-    for (namespace, name) in &named.secrets {
-        match source.pull_secret(namespace, name).await {
-            Ok(Some(secret)) => match kubelet::matching(&secret, location) {
-                Ok(found) if found.is_empty() => keys.notes.push(format_smolstr!(
-                    "secret {namespace}/{name} has no credentials for this repository"
-                )),
-                Ok(found) => keys.list.extend(found),
-                Err(error) => keys
-                    .notes
-                    .push(format_smolstr!("secret {namespace}/{name} is malformed: {error}")),
-            },
-            Ok(None) => keys.notes.push(format_smolstr!("secret {namespace}/{name} not found")),
-            Err(why) => return Err(format_smolstr!("secret {namespace}/{name}: {why}")),
+/// Programs and clouds that give credentials, with what they gave.
+#[derive(Debug)]
+pub(crate) struct Helpers {
+    options: Arc<Options>,
+    programs: Arc<Programs>,
+    clouds: Arc<Clouds>,
+}
+
+impl Helpers {
+    pub(crate) fn new(exchange: Arc<Exchange>) -> Self {
+        Self {
+            options: Arc::clone(&exchange.options),
+            programs: Arc::default(),
+            clouds: Clouds::new(exchange, cloud::Places::default()),
         }
     }
-    // The process-wide credentials of a command line need no name.
-    let usual = [SmolStr::new_static("default"), SmolStr::new_static("github")];
-    let helpers: &[SmolStr] = if named.is_ambient() { &usual } else { &named.helpers };
-    for helper in helpers {
-        match helper.as_str() {
-            "default" => from_files(options, programs, location, &mut keys).await,
-            "github" => {
-                if location.host == "ghcr.io"
-                    && let Some(token) = &options.github_token
-                {
-                    let username = SmolStr::new_static("unset");
-                    keys.list.push(Key::Basic { username, password: token.clone() });
-                }
+
+    /// Finds the credentials for a repository. `Err` when a Secret that exists could not be read.
+    pub(crate) async fn find(
+        &self,
+        source: &dyn Credentials,
+        access: &Access,
+        location: &Location,
+    ) -> Result<Keys, SmolStr> {
+        let (options, programs) = (self.options.as_ref(), &self.programs);
+        let mut keys = Keys::default();
+        if let Some(login) = &options.login
+            && login.hosts.iter().any(|host| same_registry(host, &location.host))
+        {
+            keys.list.push(login.key.clone());
+            return Ok(keys);
+        }
+        let named = if access.is_ambient() { &options.ambient } else { access };
+        for (namespace, name) in &named.secrets {
+            match source.pull_secret(namespace, name).await {
+                Ok(Some(secret)) => match kubelet::matching(&secret, location) {
+                    Ok(found) if found.is_empty() => keys.notes.push(format_smolstr!(
+                        "secret {namespace}/{name} has no credentials for this repository"
+                    )),
+                    Ok(found) => keys.list.extend(found),
+                    Err(error) => keys
+                        .notes
+                        .push(format_smolstr!("secret {namespace}/{name} is malformed: {error}")),
+                },
+                Ok(None) => keys.notes.push(format_smolstr!("secret {namespace}/{name} not found")),
+                Err(why) => return Err(format_smolstr!("secret {namespace}/{name}: {why}")),
             }
-            other => keys
-                .notes
-                .push(format_smolstr!("credential helper {other} is not part of this build")),
         }
+        // The process-wide credentials of a command line need no name.
+        let usual = [SmolStr::new_static("default"), SmolStr::new_static("github")];
+        let helpers: &[SmolStr] = if named.is_ambient() { &usual } else { &named.helpers };
+        for helper in helpers {
+            match helper.as_str() {
+                "default" => from_files(options, programs, location, &mut keys).await,
+                "github" => {
+                    if location.host == "ghcr.io"
+                        && let Some(token) = &options.github_token
+                    {
+                        let username = SmolStr::new_static("unset");
+                        keys.list.push(Key::Basic { username, password: token.clone() });
+                    }
+                }
+                other => match Cloud::of(other) {
+                    Some(cloud) if cloud.owns(&location.host) => {
+                        match self.clouds.get(cloud, &location.host).await {
+                            Ok(key) => keys.list.push(key),
+                            Err(why) => keys.notes.push(why),
+                        }
+                    }
+                    Some(_) => {}
+                    None => {
+                        keys.notes.push(format_smolstr!("there is no credential helper {other}"));
+                    }
+                },
+            }
+        }
+        keys.list.truncate(MOST_KEYS);
+        Ok(keys)
     }
-    keys.list.truncate(MOST_KEYS);
-    Ok(keys)
 }
 
 async fn from_files(

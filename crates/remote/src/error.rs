@@ -121,6 +121,8 @@ pub enum Guard {
     PrivateRedirect,
     /// A link-local address: metadata services live there, registries do not.
     LinkLocal,
+    /// A redirect that would carry a credential to another host.
+    CredentialRedirect,
     /// From https to http.
     Downgrade,
     /// Transparency logs are not asked by this build.
@@ -135,6 +137,7 @@ impl fmt::Display for Guard {
                  (list the host in insecure_private_realms if it is yours)"
             }
             Self::PrivateRedirect => "redirect to a private address of another host",
+            Self::CredentialRedirect => "redirect that would carry a credential to another host",
             Self::LinkLocal => "link-local address",
             Self::Downgrade => "redirect or realm that leaves https for http",
             Self::NoLogClient => "asking transparency logs is not available in this build",

@@ -14,8 +14,8 @@ mod registry;
 mod wire;
 
 pub use credentials::{
-    ConfigError, Credentials, Key, Login, NoSecrets, PullSecret, PullSecretFuture, docker_configs,
-    with_login,
+    CloudEnvironment, ConfigError, Credentials, Key, Login, NoSecrets, PullSecret,
+    PullSecretFuture, docker_configs, with_login,
 };
 pub use error::{FetchError, Guard, Malformed, Place, Underlying, Unreachable};
 pub use observer::{Memory, Observer, Operation, Unobserved};

@@ -1,5 +1,5 @@
 //! How registries are asked: limits, times, trust and switches, with their defaults.
-use crate::credentials::Login;
+use crate::credentials::{CloudEnvironment, Login};
 use sigward_oci::Access;
 use sigward_sigstore::prover::Thoroughness;
 use smol_str::SmolStr;
@@ -46,6 +46,8 @@ pub struct Options {
     pub helper_path: Option<OsString>,
     /// A token for `ghcr.io` (`GITHUB_TOKEN`), for the helper `github`.
     pub github_token: Option<Secret>,
+    /// What the environment says to the helpers `amazon`, `google` and `azure`.
+    pub clouds: CloudEnvironment,
 }
 
 /// Settings of one host.
@@ -183,6 +185,7 @@ impl Default for Options {
             docker_configs: Vec::new(),
             helper_path: None,
             github_token: None,
+            clouds: CloudEnvironment::default(),
         }
     }
 }

@@ -7,7 +7,7 @@ mod push;
 mod referrers;
 
 use crate::{
-    credentials::{Credentials, Programs},
+    credentials::{Credentials, Helpers},
     error::{FetchError, Malformed, Place, Unreachable},
     flight::{Flights, Progress},
     observer::{Memory, Observer},
@@ -55,7 +55,7 @@ pub(crate) struct Inner {
     pub(crate) exchange: Arc<Exchange>,
     tokens: Arc<Tokens>,
     credentials: Arc<dyn Credentials>,
-    programs: Arc<Programs>,
+    helpers: Helpers,
     content: Content,
     tags: Answers<(TagReference, Access), Option<Digest>>,
     manifests: Answers<(TagReference, Access), Option<Fetched>>,
@@ -93,11 +93,12 @@ impl Registry {
             observer,
             options: Arc::clone(&options),
         };
+        let exchange = Arc::new(exchange);
         let inner = Inner {
-            exchange: Arc::new(exchange),
+            helpers: Helpers::new(Arc::clone(&exchange)),
+            exchange,
             tokens: Arc::default(),
             credentials,
-            programs: Arc::default(),
             content: Content::new(options.cache_bytes),
             tags: Flights::default(),
             manifests: Flights::default(),

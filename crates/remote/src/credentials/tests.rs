@@ -8,6 +8,20 @@ fn location(host: &str, path: &str) -> Location {
     Location { host: host.into(), path: path.into() }
 }
 
+/// What a client with these options asks for credentials.
+pub(super) fn helpers(options: &Options) -> Helpers {
+    Helpers::new(exchange(options))
+}
+
+pub(super) fn exchange(options: &Options) -> Arc<Exchange> {
+    Arc::new(Exchange {
+        clients: crate::wire::clients::Clients::new(options),
+        hosts: crate::wire::host::Hosts::new(options.per_host),
+        observer: Arc::new(crate::Unobserved),
+        options: Arc::new(options.clone()),
+    })
+}
+
 fn auth(user: &str) -> String {
     STANDARD.encode(format!("{user}:pw"))
 }
@@ -188,11 +202,11 @@ async fn secrets_of_a_rule_replace_the_ambient_credentials() {
         ("own", Ok(Some(secret("r.example", "own")))),
     ]);
     let at = location("r.example", "a");
-    let found = find(&options, &source, &Arc::default(), &Access::default(), &at).await.unwrap();
+    let found = helpers(&options).find(&source, &Access::default(), &at).await.unwrap();
     assert_eq!(users(&found.list), ["ambient"]);
-    let found = find(&options, &source, &Arc::default(), &access(&["own"]), &at).await.unwrap();
+    let found = helpers(&options).find(&source, &access(&["own"]), &at).await.unwrap();
     assert_eq!(users(&found.list), ["own"]);
-    let found = find(&options, &source, &Arc::default(), &access(&["missing"]), &at).await.unwrap();
+    let found = helpers(&options).find(&source, &access(&["missing"]), &at).await.unwrap();
     assert!(found.list.is_empty());
     assert_eq!(found.notes, ["secret ns/missing not found"]);
 }
@@ -200,14 +214,8 @@ async fn secrets_of_a_rule_replace_the_ambient_credentials() {
 #[tokio::test]
 async fn a_secret_that_cannot_be_read_is_an_error_and_not_anonymous() {
     let source = Fixed(vec![("own", Err("cluster away".into()))]);
-    let found = find(
-        &Options::default(),
-        &source,
-        &Arc::default(),
-        &access(&["own"]),
-        &location("r.example", "a"),
-    )
-    .await;
+    let at = location("r.example", "a");
+    let found = helpers(&Options::default()).find(&source, &access(&["own"]), &at).await;
     assert_eq!(found.unwrap_err(), "secret ns/own: cluster away");
 }
 
@@ -217,10 +225,10 @@ async fn a_login_is_only_for_the_hosts_it_was_given_for() {
     let login = Some(Login { hosts: vec!["docker.io".into()], key });
     let options = Options { login, ..Options::default() };
     let at = location(sigward_oci::DOCKER_HUB, "library/a");
-    let found = find(&options, &NoSecrets, &Arc::default(), &Access::default(), &at).await.unwrap();
+    let found = helpers(&options).find(&NoSecrets, &Access::default(), &at).await.unwrap();
     assert_eq!(users(&found.list), ["me"]);
     let at = location("evil.example", "library/a");
-    let found = find(&options, &NoSecrets, &Arc::default(), &Access::default(), &at).await.unwrap();
+    let found = helpers(&options).find(&NoSecrets, &Access::default(), &at).await.unwrap();
     assert!(found.list.is_empty());
 }
 
@@ -273,10 +281,10 @@ async fn a_helper_program_is_not_run_for_each_request() {
     path.push(":/usr/bin:/bin");
     let options =
         Options { docker_configs: vec![config], helper_path: Some(path), ..Options::default() };
-    let programs = Arc::default();
+    let helpers = helpers(&options);
     let (access, at) = (Access::default(), location("r.example", "a"));
     for _ in 0..2 {
-        let asking = (0..5).map(|_| find(&options, &NoSecrets, &programs, &access, &at));
+        let asking = (0..5).map(|_| helpers.find(&NoSecrets, &access, &at));
         for found in futures_util::future::join_all(asking).await {
             assert_eq!(users(&found.unwrap().list), ["u"]);
         }

@@ -1,7 +1,7 @@
 //! Asking a repository: credentials when they are wanted, and what statuses mean.
 use super::{Inner, place_in};
 use crate::{
-    credentials::{self, Keys},
+    credentials::Keys,
     error::{FetchError, Malformed, clean},
     flight::Progress,
     observer::Operation,
@@ -192,10 +192,8 @@ impl Inner {
     }
 
     async fn keys(&self, question: &Question, access: &Access) -> Result<Keys, FetchError> {
-        let options = &self.exchange.options;
         let source = self.credentials.as_ref();
-        let found =
-            credentials::find(options, source, &self.programs, access, &question.location).await;
+        let found = self.helpers.find(source, access, &question.location).await;
         found.map_err(|said| {
             let place = place_in_location(&question.location, &question.rest);
             FetchError::Credentials { place, said }

@@ -23,6 +23,8 @@ use std::{
 pub(crate) enum Zone {
     /// This machine: never through a proxy.
     Loopback,
+    /// A metadata service of a cloud, at an address that nobody else says: this link, never through a proxy.
+    Metadata,
     /// A host that a user named: anything but this link.
     Named,
     /// A host that a private registry named: not this machine, not this link.
@@ -36,6 +38,7 @@ impl Zone {
     const fn nearest(self) -> Reach {
         match self {
             Self::Loopback => Reach::Loopback,
+            Self::Metadata => Reach::LinkLocal,
             // A named host may well be this machine under another name.
             Self::Named | Self::Private => Reach::Private,
             Self::Public => Reach::Public,
@@ -44,7 +47,7 @@ impl Zone {
 
     /// Whether an address may be reached.
     pub(crate) fn allows(self, reach: Reach) -> bool {
-        reach >= self.nearest() && reach != Reach::LinkLocal
+        reach >= self.nearest() && (reach != Reach::LinkLocal || self == Self::Metadata)
             || (self == Self::Named && reach == Reach::Loopback)
     }
 }
@@ -130,7 +133,7 @@ impl Clients {
             .http2_max_header_list_size(options.caps.headers)
             .tls_backend_preconfigured(tls);
         builder = match (&options.proxies, variant.zone) {
-            (_, Zone::Loopback) | (Proxies::Direct, _) => builder.no_proxy(),
+            (_, Zone::Loopback | Zone::Metadata) | (Proxies::Direct, _) => builder.no_proxy(),
             (Proxies::Environment, _) => builder,
             (Proxies::Explicit { http, https, no_proxy }, _) => {
                 let except = || no_proxy.as_deref().and_then(NoProxy::from_string);

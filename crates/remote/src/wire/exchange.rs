@@ -377,6 +377,13 @@ impl Exchange {
             return Err(FetchError::Forbidden { place: target, guard: Guard::Downgrade });
         }
         let refused = |place| FetchError::Forbidden { place, guard: Guard::PrivateRedirect };
+        if outgoing.operation == Operation::Token
+            && (!outgoing.body.is_empty() || outgoing.zone == Zone::Metadata)
+        {
+            // What proves who we are stands in the body, or in headers of its own.
+            let guard = Guard::CredentialRedirect;
+            return Err(FetchError::Forbidden { place: target, guard });
+        }
         if loopback {
             // This machine may only be named by itself.
             let own = outgoing.zone == Zone::Loopback && guard::is_loopback(&origin.host);
@@ -404,7 +411,7 @@ fn is_passing(status: StatusCode) -> bool {
 fn out_of_bounds(place: Place, zone: Zone) -> FetchError {
     let guard = match zone {
         Zone::Public | Zone::Private => Guard::PrivateRedirect,
-        Zone::Named | Zone::Loopback => Guard::LinkLocal,
+        Zone::Named | Zone::Loopback | Zone::Metadata => Guard::LinkLocal,
     };
     FetchError::Forbidden { place, guard }
 }

@@ -27,7 +27,7 @@ pub(crate) use diagnostics::say;
 use super::cosign::Failure;
 use crate::exit_code;
 use clap::{Command, CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind};
-use sigward_remote::{NoSecrets, Options, Registry, Unobserved, docker_configs};
+use sigward_remote::{CloudEnvironment, NoSecrets, Options, Registry, Unobserved, docker_configs};
 use std::{
     ffi::{OsStr, OsString},
     io::Write as _,
@@ -138,6 +138,8 @@ fn end(result: Result<(), Failure>) -> ExitCode {
 fn registry(insecure_plain_http: bool) -> Result<Registry, Failure> {
     let mut options = Options {
         docker_configs: docker_configs(|variable| std::env::var_os(variable)),
+        clouds: CloudEnvironment::read(|variable| std::env::var_os(variable)),
+        github_token: super::serve::github_token(),
         ..Options::default()
     };
     options.everywhere.insecure_plain_http = insecure_plain_http;

@@ -16,11 +16,14 @@ use sigward_policy::{
     request::Request,
     snapshot::{Settings, Snapshot},
 };
-use sigward_remote::{Credentials, Options as RegistryOptions, Registry, docker_configs};
+use sigward_remote::{
+    CloudEnvironment, Credentials, Options as RegistryOptions, Registry, Secret, docker_configs,
+};
 use sigward_server::{
     Audience, Kinds, Moment, Options as ServerOptions, Parts, Readiness, Running, serve_metrics,
     tls::Certificates,
 };
+use smol_str::SmolStr;
 use std::{
     net::{IpAddr, SocketAddr},
     path::PathBuf,
@@ -100,6 +103,9 @@ pub(crate) struct Serve {
     /// Secrets with registry credentials, in our own namespace
     #[arg(long = "imagePullSecrets", value_delimiter = ',')]
     image_pull_secrets: Vec<String>,
+    /// whose credentials are used for registries: default, google, amazon, azure, github
+    #[arg(long = "registryCredentialHelpers", value_delimiter = ',')]
+    registry_credential_helpers: Vec<String>,
     /// seconds that the API server waits where a policy says nothing
     #[arg(long = "webhookTimeout", default_value_t = 10)]
     webhook_timeout: u8,
@@ -341,6 +347,8 @@ impl Serve {
         let ttl = Duration::from_nanos(u64::try_from(ttl.nanoseconds()).unwrap_or(0));
         let mut options = RegistryOptions {
             docker_configs: docker_configs(|variable| std::env::var_os(variable)),
+            clouds: CloudEnvironment::read(|variable| std::env::var_os(variable)),
+            github_token: github_token(),
             proof_ttl: if self.image_verify_cache_enabled { ttl } else { Duration::ZERO },
             ..RegistryOptions::default()
         };
@@ -353,6 +361,7 @@ impl Serve {
             .iter()
             .map(|name| (settings.own_namespace.clone(), name.as_str().into()))
             .collect();
+        options.ambient.helpers = credential_helpers(&self.registry_credential_helpers)?;
         Ok(options)
     }
 
@@ -400,6 +409,29 @@ impl Serve {
     }
 }
 
+/// Names of helpers, as Kyverno calls them.
+fn credential_helpers(names: &[String]) -> Result<Vec<SmolStr>, Failure> {
+    const KNOWN: [&str; 5] = ["default", "google", "amazon", "azure", "github"];
+    let named = names.iter().filter(|name| !name.is_empty());
+    named
+        .map(|name| {
+            let known = KNOWN.into_iter().find(|known| known == name);
+            known.map(SmolStr::new_static).ok_or_else(|| {
+                Failure::new(format!(
+                    "--registryCredentialHelpers: {name:?} is none of {}",
+                    KNOWN.join(", ")
+                ))
+            })
+        })
+        .collect()
+}
+
+/// What a workflow of GitHub logs in with.
+pub(super) fn github_token() -> Option<Secret> {
+    let token = std::env::var_os("GITHUB_TOKEN").filter(|token| !token.is_empty())?;
+    Some(Secret::new(token.into_encoded_bytes()))
+}
+
 fn parse_host(host: &str) -> Result<IpAddr, Failure> {
     host.parse()
         .map_err(|_no_address| Failure::new(format!("{host:?} is not an IP address to listen on")))
@@ -419,4 +451,20 @@ pub(super) fn from_environment(variable: &str, default: &str) -> String {
         .ok()
         .filter(|value| !value.is_empty())
         .unwrap_or_else(|| default.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_helper_that_is_not_there_is_refused_by_name() {
+        let read = |names: &[&str]| {
+            credential_helpers(&names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>())
+        };
+        assert_eq!(read(&["amazon", "default"]).unwrap(), ["amazon", "default"]);
+        assert_eq!(read(&[""]).unwrap().len(), 0);
+        let refused = read(&["aws"]).unwrap_err().message;
+        assert!(refused.contains("\"aws\" is none of default, google, amazon"), "{refused}");
+    }
 }
