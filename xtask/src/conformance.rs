@@ -1,4 +1,5 @@
 //! Test files of other projects, run by our binary and held against a ledger of what is known not to pass.
+mod images;
 mod ledger;
 
 use std::collections::BTreeMap;
@@ -75,17 +76,8 @@ pub fn command_line(program: Option<&Path>, write: bool, verbose: bool) -> Resul
         println!("skipped: no {FILE} below {}", shared.display());
         return Ok(());
     }
-    let mut command = Command::new(&program);
-    command
-        .args(["test", "--remove-color"])
-        .args(FOLDERS)
-        .current_dir(&shared)
-        .env("HOME", "/nonexistent")
-        .stdin(Stdio::null());
-    let done = command
-        .output()
-        .with_context(|| format!("cannot start {}", workspace::describe(&command)))?;
-    read(&String::from_utf8_lossy(&done.stdout), &mut cases);
+    run(&program, &shared, &FOLDERS, &mut cases)?;
+    with_our_images(&program, &shared, &mut cases)?;
     print(&cases, verbose);
     let path = workspace::root().join(LEDGER);
     let known = Ledger::read(&path)?;
@@ -107,6 +99,47 @@ pub fn command_line(program: Option<&Path>, write: bool, verbose: bool) -> Resul
         wrong.join("\n"),
         wrong.len()
     );
+}
+
+/// Runs the test files below some folders of `root`.
+fn run(
+    program: &Path,
+    root: &Path,
+    folders: &[&str],
+    cases: &mut BTreeMap<String, Case>,
+) -> Result<()> {
+    let mut command = Command::new(program);
+    command
+        .args(["test", "--remove-color"])
+        .args(folders)
+        .current_dir(root)
+        .env("HOME", "/nonexistent")
+        .stdin(Stdio::null());
+    let done = command
+        .output()
+        .with_context(|| format!("cannot start {}", workspace::describe(&command)))?;
+    read(&String::from_utf8_lossy(&done.stdout), cases);
+    Ok(())
+}
+
+/// Runs cases about images of a public registry again, with images and keys of our own: that run counts.
+fn with_our_images(
+    program: &Path,
+    shared: &Path,
+    cases: &mut BTreeMap<String, Case>,
+) -> Result<()> {
+    let about_images = |path: &&String| images::speaks_of_them(shared, path);
+    let ours: Vec<String> = cases.keys().filter(about_images).cloned().collect();
+    if ours.is_empty() {
+        return Ok(());
+    }
+    let images = images::Images::new()?;
+    for path in &ours {
+        images.take(shared, path)?;
+        cases.insert(path.clone(), Case::default());
+    }
+    let paths: Vec<&str> = ours.iter().filter_map(|path| path.strip_suffix(FILE)).collect();
+    run(program, images.folder(), &paths, cases)
 }
 
 /// Every test file below a folder, by its path below the conformance data.
