@@ -122,7 +122,7 @@ pub const WALLS: &[Wall] = &[
     },
     Wall {
         name: "xtask",
-        may_name: &["testkit"],
+        may_name: &["document", "testkit"],
         never_reach: &[],
         never_link: &[KUBERNETES, &["reqwest*"]],
         pure: false,

@@ -157,6 +157,32 @@ enum DifferentialOf {
         #[arg(long, value_name = "PROGRAM")]
         sigward: Option<PathBuf>,
     },
+    /// Kyverno's command line, on its test folders as they are and changed a little
+    Kyverno {
+        /// Only cases whose paths contain one of these
+        filters: Vec<String>,
+        /// What the changes are drawn from
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// The first round, to see one again
+        #[arg(long, default_value_t = 0)]
+        first: u64,
+        /// Rounds of changed inputs
+        #[arg(long, default_value_t = 200)]
+        count: u64,
+        /// End after so many minutes
+        #[arg(long)]
+        minutes: Option<u64>,
+        /// Leave out the cases as they are
+        #[arg(long)]
+        only_changed: bool,
+        /// Write the counts to docs/differential-kyverno.md
+        #[arg(long)]
+        write: bool,
+        /// Our binary, built before [default: a debug build]
+        #[arg(long, value_name = "PROGRAM")]
+        sigward: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -231,6 +257,35 @@ fn run(chore: &Chore) -> Result<ExitCode> {
                 Readiness::Missing(missing) => Ok(peers::skip("differential", &missing)?.into()),
             }
         }
+        Chore::Differential {
+            of:
+                DifferentialOf::Kyverno {
+                    filters,
+                    seed,
+                    first,
+                    count,
+                    minutes,
+                    only_changed,
+                    write,
+                    sigward,
+                },
+        } => match peers::prepare_built(differential::kyverno::PEERS)? {
+            Readiness::Ready(peers) => {
+                let options = differential::kyverno::Options {
+                    filters: filters.clone(),
+                    seed: *seed,
+                    first: *first,
+                    count: *count,
+                    minutes: *minutes,
+                    only_changed: *only_changed,
+                    write: *write,
+                    sigward: sigward.clone(),
+                };
+                let same = differential::kyverno::run(&peers, &options)?;
+                Ok(if same { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+            }
+            Readiness::Missing(missing) => Ok(peers::skip("differential", &missing)?.into()),
+        },
         Chore::Bench { runs, write, peers_only, sigward, only, seconds, distinct } => {
             match peers::prepare(bench::PEERS, workspace::in_ci())? {
                 Readiness::Ready(peers) => {
