@@ -176,7 +176,12 @@ impl<'e> Context<'e> {
             .collect();
         for index in wanted.into_iter().rev() {
             if !self.is_preset(index) {
-                self.load(index).map_err(Unresolved::Stopped)?;
+                self.load(index).map_err(|stop| match stop {
+                    // COMPAT: Kyverno 1.19: an entry whose expression finds nothing is a variable that finds nothing;
+                    // test: an_entry_that_finds_nothing_is_a_variable_that_finds_nothing
+                    Stop::Error(RuleError::Computed(reason)) => Unresolved::Failed(reason),
+                    stop => Unresolved::Stopped(stop),
+                })?;
             }
         }
         self.presets.put(&mut self.base, &self.frames);

@@ -26,6 +26,8 @@ pub(crate) const TAG_CAN_MOVE: &str = "the tag can move after admission: set `mu
 pub(crate) const TRUST_UNAVAILABLE: &str = "the process has no trust material to judge by";
 /// A mutate rule changed nothing.
 pub(crate) const NO_PATCHES: &str = "no patches applied";
+/// The same of a `mutate.foreach`.
+pub(crate) const NO_ELEMENTS: &str = "0 elements processed";
 /// Preconditions did not hold.
 pub(crate) const PRECONDITIONS: &str = "preconditions not met";
 

@@ -62,6 +62,9 @@ pub(crate) enum RuleError {
         /// What went wrong.
         reason: String,
     },
+    /// A context entry that is computed has no value: the words of whoever asked for it go around it.
+    #[error("{0}")]
+    Computed(String),
     /// The context grew past `maxContextSize`.
     #[error("context size limit exceeded: {size} bytes exceeds limit of {limit} bytes")]
     ContextSize {
@@ -79,6 +82,15 @@ pub(crate) enum RuleError {
     /// The list of a `foreach` cannot be told.
     #[error("failed to evaluate list: {0}")]
     List(String),
+    /// The list of a `mutate.foreach` cannot be told.
+    // COMPAT: Kyverno 1.19 says the reason twice; test: a_mutate_rule_that_fails_says_which_part_of_it_did
+    #[error("failed to evaluate list {list}: {reason}: {reason}")]
+    MutateList {
+        /// As written.
+        list: SmolStr,
+        /// The language's own words.
+        reason: String,
+    },
     /// `elementScope: true`, and an element that is no map.
     #[error(
         "failed to process foreach: cannot use elementScope=true foreach rules for elements that \
@@ -95,7 +107,7 @@ pub(crate) enum RuleError {
     #[error("{part}: {cause}")]
     Part {
         /// `failed to check deny conditions`, ….
-        part: &'static str,
+        part: SmolStr,
         /// Why not.
         cause: Box<Self>,
     },
@@ -117,10 +129,10 @@ pub(crate) enum RuleError {
     #[error("failed to extract images: {0}")]
     Images(String),
     /// A patch cannot be applied.
-    #[error("failed to apply JSON Patch: {0}")]
+    #[error("failed to patch resource: {0}")]
     Patch(String),
     /// A merge patch cannot be applied.
-    #[error("failed to apply strategic merge patch: {0}")]
+    #[error("failed to patch resource: {0}")]
     Merge(String),
     /// An entry of `verifyImages` is not valid after substitution.
     #[error("{path}: {message}")]
@@ -144,10 +156,12 @@ impl RuleError {
 
 impl Stop {
     /// The same, told as a failure of a part.
-    pub(crate) fn of(self, part: &'static str) -> Self {
+    pub(crate) fn of(self, part: impl Into<SmolStr>) -> Self {
         match self {
             Self::Suspended => Self::Suspended,
-            Self::Error(cause) => Self::Error(RuleError::Part { part, cause: Box::new(cause) }),
+            Self::Error(cause) => {
+                Self::Error(RuleError::Part { part: part.into(), cause: Box::new(cause) })
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Writes YAML as Go's libraries do: sorted keys, block style, their choice of quotes.
-// COMPAT: go-yaml 3.0.4 with an indent of 2 and sigs.k8s.io/yaml 1.6; test: values_print_as_go_prints_them. Not
-// theirs: U+2028 and U+2029 are always escaped, `<<` and blocks that begin with a tab are always quoted; test:
-// what_is_printed_reads_back.
+// COMPAT: go-yaml 3.0.4 with indents of 2 and 4 and sigs.k8s.io/yaml 1.6; test: values_print_as_go_prints_them. Not
+// theirs: U+2028 and U+2029 are always escaped, `<<` and blocks that begin with a tab are always quoted, and the indent
+// that a block says is the one it has; test: what_is_printed_reads_back.
 use super::resolve;
 use crate::value::{Map, Value, View};
 use std::cmp::Ordering;
@@ -13,8 +13,10 @@ pub enum YamlStyle {
     /// go-yaml 3 with an indent of 2: lists in maps are indented, lines are never broken. Kyverno's denials.
     #[default]
     GoYaml3,
+    /// go-yaml 3 with its own indent, 4. The objects that Kyverno's command line prints.
+    GoYaml3Wide,
     /// `sigs.k8s.io/yaml`: lists stand below the key's first letter, scalars are folded after 80 columns. What
-    /// kubectl and Kyverno's command line print.
+    /// kubectl prints, and the reports of Kyverno's command line.
     Kubernetes,
 }
 
@@ -25,7 +27,9 @@ pub fn to_yaml(value: &Value) -> String {
 
 /// A tree as a YAML document; ends with a newline.
 pub fn to_yaml_with(value: &Value, style: YamlStyle) -> String {
-    let mut printer = Printer { out: String::new(), folds: style == YamlStyle::Kubernetes };
+    let width = if style == YamlStyle::GoYaml3Wide { 4 } else { 2 };
+    let mut printer =
+        Printer { out: String::new(), folds: style == YamlStyle::Kubernetes, width, deeper: 2 };
     printer.node(value, 0, Place::Document);
     printer.out
 }
@@ -45,6 +49,10 @@ struct Printer {
     out: String,
     /// The form of `sigs.k8s.io/yaml`.
     folds: bool,
+    /// The columns of indents, but behind a dash, where it is always two.
+    width: usize,
+    /// How much deeper than what it is in the scalar stands that is printed next.
+    deeper: usize,
 }
 
 impl Printer {
@@ -69,6 +77,11 @@ impl Printer {
         }
     }
 
+    /// Where what a member holds stands: at the next multiple of the width.
+    const fn below(&self, indent: usize) -> usize {
+        indent - indent % self.width + self.width
+    }
+
     fn indent(&mut self, indent: usize) {
         self.out.extend(std::iter::repeat_n(' ', indent));
     }
@@ -86,12 +99,13 @@ impl Printer {
                 self.indent(indent);
             }
             let alone = self.key(key, indent);
+            self.deeper = if alone { 2 } else { self.below(indent) - indent };
             let flush = self.folds && value.as_list().is_some();
             match (alone, flush) {
                 // Behind a key on lines of its own a value stands as behind a dash.
                 (true, _) => self.node(value, indent + 2, Place::AfterDash),
                 (false, true) => self.node(value, indent, Place::AfterKey),
-                (false, false) => self.node(value, indent + 2, Place::AfterKey),
+                (false, false) => self.node(value, self.below(indent), Place::AfterKey),
             }
         }
     }
@@ -108,6 +122,7 @@ impl Printer {
                 self.indent(indent);
             }
             self.out.push('-');
+            self.deeper = 2;
             self.node(item, indent + 2, Place::AfterDash);
         }
     }
@@ -118,6 +133,7 @@ impl Printer {
         let style = shape.style(key, true, self.folds);
         if shape.line_breaks || key.len() > 128 {
             self.out.push_str("? ");
+            self.deeper = 2;
             let style = shape.style(key, false, self.folds);
             self.string(key, style, Some(indent + 2));
             self.out.push('\n');
@@ -209,7 +225,8 @@ impl Printer {
     fn literal(&mut self, text: &str, indent: usize) {
         self.out.push('|');
         if text.starts_with(|c| c == ' ' || is_break(c)) {
-            self.out.push('2');
+            // Writing to a String cannot fail.
+            let _ = write!(self.out, "{}", self.deeper);
         }
         let mut backwards = text.chars().rev();
         match (backwards.next().is_some_and(is_break), backwards.next().is_none_or(is_break)) {

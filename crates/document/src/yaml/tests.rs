@@ -134,6 +134,25 @@ fn values_print_as_go_prints_them() {
         assert_eq!(to_yaml_with(&value, YamlStyle::Kubernetes), *kubernetes);
         assert_eq!(to_yaml(&value), *go_yaml_3);
     }
+    // With go-yaml's own indent: four columns, but two behind a dash, and then to the next multiple of four.
+    let value =
+        read("a: {b: [[1, [2]], {k: \"x\\n\", m: {o: [1]}}], l: \"  q\\nr\"}\nc: \"e f\"\n");
+    let wide = "\
+a:
+    b:
+        - - 1
+          - - 2
+        - k: |
+            x
+          m:
+            o:
+                - 1
+    l: |4-
+          q
+        r
+c: e f
+";
+    assert_eq!(to_yaml_with(&value, YamlStyle::GoYaml3Wide), wide);
 }
 
 #[test]
@@ -298,7 +317,7 @@ fn a_block_that_begins_with_a_tab_is_quoted() {
 proptest! {
     #[test]
     fn what_is_printed_reads_back(value in any_value()) {
-        for style in [YamlStyle::GoYaml3, YamlStyle::Kubernetes] {
+        for style in [YamlStyle::GoYaml3, YamlStyle::GoYaml3Wide, YamlStyle::Kubernetes] {
             let text = to_yaml_with(&value, style);
             let back = read(&text);
             prop_assert_eq!(back.to_json_with(Escape::Plain), value.to_json(), "{}", text);

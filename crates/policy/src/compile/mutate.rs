@@ -58,13 +58,18 @@ impl Written<'_> {
             ("foreach", !self.lists.is_empty()),
         ];
         one_of(&ways, path, sink)?;
+        // COMPAT: Kyverno 1.19 substitutes the whole rule, but of an element its patch alone; test:
+        // a_mutate_rule_that_fails_says_which_part_of_it_did
+        let place = |field| if scope.element { vec![field] } else { vec!["mutate", field] };
         if let Some(merge) = self.merge {
             let path = format!("{path}.patchStrategicMerge");
             if merge.as_map().is_none() {
                 sink.error(&path, "expected a map: a part of the object");
                 return None;
             }
-            return Some(Mutate::Merge(scope.template(merge.clone(), &path, sink)));
+            let place = place("patchStrategicMerge");
+            let patch = scope.template_at(merge.clone(), &path, &place, sink);
+            return Some(Mutate::Merge(patch));
         }
         if !self.lists.is_empty() {
             let path = format!("{path}.foreach");
@@ -74,7 +79,8 @@ impl Written<'_> {
         }
         let path = format!("{path}.patchesJson6902");
         check(self.operations, scope.element, &path, sink);
-        let patches = scope.template(Value::string(self.operations), &path, sink);
+        let place = place("patchesJson6902");
+        let patches = scope.template_at(Value::string(self.operations), &path, &place, sink);
         Some(Mutate::JsonPatch(JsonPatch { patches }))
     }
 }

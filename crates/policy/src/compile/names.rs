@@ -37,7 +37,18 @@ impl Scope {
         path: &str,
         sink: &mut Sink,
     ) -> Template {
-        let (template, bad) = Template::new(document, &[]);
+        self.template_at(document, path, &[], sink)
+    }
+
+    /// The same for a document whose errors and `{{ @ }}` say its place in the rule.
+    pub(crate) fn template_at(
+        &self,
+        document: sigward_document::Value,
+        path: &str,
+        place: &[&str],
+        sink: &mut Sink,
+    ) -> Template {
+        let (template, bad) = Template::new(document, place);
         for expression in bad {
             sink.error(
                 path,

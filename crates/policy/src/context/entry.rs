@@ -118,28 +118,21 @@ impl ContextEntry {
         default: Option<&Template>,
         context: &mut Context<'_>,
     ) -> Result<Value, Stop> {
-        let found = match (value, jmes_path) {
-            (Some(value), path) => {
-                let value = value.substitute(context)?;
-                match path {
-                    Some(path) => {
-                        let expression = self.expression(path, context)?;
-                        context.query_over(&expression, &value)
-                    }
-                    None => Ok(value),
-                }
-            }
-            (None, Some(path)) => {
-                let expression = self.expression(path, context)?;
-                context.query(&expression)
-            }
+        let expression = jmes_path.map(|path| self.expression(path, context)).transpose()?;
+        let value = value.map(|value| self.substituted(value, context)).transpose()?;
+        let found = match (value, &expression) {
+            (Some(value), Some(expression)) => context.query_over(expression, &value),
+            (Some(value), None) => Ok(value),
+            (None, Some(expression)) => context.query(expression),
             (None, None) => Ok(Value::NULL),
         };
         let found = match found {
             Ok(found) => found,
             Err(Unresolved::Stopped(stop)) => return Err(stop),
             Err(Unresolved::Failed(reason)) if default.is_none() => {
-                return Err(self.failed(reason));
+                let path = expression.as_ref().map_or("", Expression::text);
+                let reason = format!("failed to apply jmespath {path} to variable <nil>: {reason}");
+                return Err(RuleError::Computed(reason).into());
             }
             Err(Unresolved::Failed(_)) => Value::NULL,
         };
@@ -147,16 +140,33 @@ impl ContextEntry {
             return Ok(found);
         }
         let default = match default {
-            Some(default) => default.substitute(context)?,
+            Some(default) => self.substituted(default, context)?,
             None => Value::NULL,
         };
         if default.is_null() {
             let name = &self.name;
-            return Err(self.failed(format!(
-                "unable to add context entry for variable {name} since it evaluated to nil"
-            )));
+            let reason = format!(
+                "failed to add context entry for variable {name} since it evaluated to nil"
+            );
+            return Err(RuleError::Computed(reason).into());
         }
         Ok(default)
+    }
+
+    /// A part of the entry without its variables.
+    fn substituted(&self, part: &Template, context: &mut Context<'_>) -> Result<Value, Stop> {
+        part.substitute(context).map_err(|stop| match stop {
+            Stop::Error(error @ RuleError::Variable { .. }) => {
+                let document = part.document();
+                let written = document.as_str().map_or_else(|| document.to_json(), str::to_owned);
+                let name = &self.name;
+                let reason = format!(
+                    "failed to substitute variables in context entry {name} {written}: {error}"
+                );
+                Stop::Error(RuleError::Computed(reason))
+            }
+            stop => stop,
+        })
     }
 
     fn config_map(
@@ -303,8 +313,9 @@ impl ContextEntry {
 
     /// An expression whose text may hold variables.
     fn expression(&self, path: &Template, context: &mut Context<'_>) -> Result<Expression, Stop> {
-        let text = self.text(path, context)?;
-        Expression::parse(&text)
+        let text = self.substituted(path, context)?;
+        let text = text.as_str().ok_or_else(|| self.failed("expected a text"))?;
+        Expression::parse(text)
             .map_err(|error| self.failed(format!("incorrect JMESPath expression: {error}")))
     }
 

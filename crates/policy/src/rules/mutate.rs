@@ -15,6 +15,9 @@ use for_each::ForEach;
 use json_patch::JsonPatch;
 use sigward_document::Value;
 
+/// What fails when a variable of a patch has no value.
+const SUBSTITUTION: &str = "variable substitution failed";
+
 /// How the object is changed.
 #[derive(Clone, Debug)]
 pub(crate) enum Mutate {
@@ -36,7 +39,7 @@ impl Mutate {
         let changed = match self {
             Self::JsonPatch(patch) => patch.apply(object, context)?,
             Self::Merge(patch) => {
-                let patch = patch.substitute(context)?;
+                let patch = patch.substitute(context).map_err(|stop| stop.of(SUBSTITUTION))?;
                 match anchors::prepare(&patch, object, &fits) {
                     Some(patch) => merge::merge(object, &patch)
                         .map_err(|error| RuleError::Merge(error.to_string()))?,

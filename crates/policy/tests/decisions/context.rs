@@ -180,3 +180,23 @@ fn a_policy_of_a_namespace_reads_nothing_outside_of_it() {
         assert!(call.contains("can only call paths under"), "{call}");
     }
 }
+
+#[test]
+fn an_entry_that_finds_nothing_is_a_variable_that_finds_nothing() {
+    let told = |context: &str| decide(&world(context, "b", r#""x""#)).rules[0].message.clone();
+    let gone = "JMESPath query failed: Unknown key \"gone\" in path";
+    let message = told(
+        r#"[{"name":"a","variable":{"jmesPath":"request.object.gone"}},{"name":"b","variable":{"jmesPath":"a.c"}}]"#,
+    );
+    let expected = format!(
+        "failed to resolve b at path : failed to apply jmespath a.c to variable <nil>: \
+         failed to apply jmespath request.object.gone to variable <nil>: {gone}"
+    );
+    assert!(message.ends_with(&expected), "{message}");
+    let message = told(r#"[{"name":"b","variable":{"value":"{{ request.object.gone }}"}}]"#);
+    let expected = format!(
+        "failed to resolve b at path : failed to substitute variables in context entry b {{{{ request.object.gone }}}}: \
+         failed to resolve request.object.gone at path : {gone}"
+    );
+    assert!(message.ends_with(&expected), "{message}");
+}

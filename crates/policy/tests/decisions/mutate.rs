@@ -115,8 +115,56 @@ fn a_list_that_is_not_there_is_an_error_of_a_mutate_rule() {
     let patch = "{foreach: [{list: 'request.object.spec.initContainers', patchStrategicMerge: {metadata: {labels: {a: b}}}}]}";
     let decision = mutate("Pod", &[patch], POD);
     let told = told(&decision);
-    assert!(told.len() == 1 && told[0].starts_with("error: failed to evaluate list: "), "{told:?}");
+    let list = "request.object.spec.initContainers";
+    let start = format!("error: failed to evaluate list {list}: ");
+    assert!(told.len() == 1 && told[0].starts_with(&start), "{told:?}");
     assert!(decision.patch.is_empty());
+}
+
+#[test]
+fn a_mutate_rule_that_fails_says_which_part_of_it_did() {
+    const GONE: &str = "JMESPath query failed: Unknown key \"gone\" in path";
+    let merge = "patchStrategicMerge: {metadata: {labels: {x: '{{ request.object.gone }}'}}}";
+    let patch =
+        "patchesJson6902: '[{op: add, path: /data/x, value: \"{{ request.object.gone }}\"}]'";
+    let list = "list: 'request.object.spec.containers'";
+    let condition =
+        "preconditions: {all: [{key: '{{ element.gone }}', operator: Equals, value: b}]}";
+    let variable = "variable substitution failed: failed to resolve request.object.gone at path";
+    for (block, expected) in [
+        (
+            format!("{{{merge}}}"),
+            format!("{variable} /mutate/patchStrategicMerge/metadata/labels/x: {GONE}"),
+        ),
+        (format!("{{{patch}}}"), format!("{variable} /mutate/patchesJson6902: {GONE}")),
+        (
+            format!("{{foreach: [{{{list}, {merge}}}]}}"),
+            format!(
+                "failed to mutate elements: {variable} /patchStrategicMerge/metadata/labels/x: {GONE}"
+            ),
+        ),
+        (
+            format!("{{foreach: [{{{list}, {condition}, {merge}}}]}}"),
+            format!(
+                "failed to mutate elements: failed to evaluate mutate.foreach[0].preconditions: failed to substitute \
+                 variables in condition key: failed to resolve element.gone at path : {GONE}"
+            ),
+        ),
+        (
+            format!("{{foreach: [{{list: request.object.gone, {merge}}}]}}"),
+            format!("failed to evaluate list request.object.gone: {GONE}: {GONE}"),
+        ),
+    ] {
+        let decision = mutate("Pod", &[&block], POD);
+        assert_eq!(told(&decision), [format!("error: {expected}")], "{block}");
+    }
+}
+
+#[test]
+fn a_foreach_that_changes_nothing_counts_no_elements() {
+    let patch = "{foreach: [{list: 'request.object.spec.containers', preconditions: {all: [{key: a, operator: Equals, value: b}]}, \
+         patchStrategicMerge: {metadata: {labels: {a: b}}}}]}";
+    assert_eq!(told(&mutate("Pod", &[patch], POD)), ["skip: 0 elements processed"]);
 }
 
 #[test]

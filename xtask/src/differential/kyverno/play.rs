@@ -215,29 +215,33 @@ fn objects(text: &str) -> BTreeMap<(String, String), Vec<Object>> {
     found
 }
 
-/// The rows of the tables that `test` prints. Cells that were wrapped are no concern: nothing wraps them.
+/// The rows of the tables that `test` prints. A row that was wrapped goes on below, without a number.
 fn table_rows(text: &str) -> BTreeMap<Key, Vec<Row>> {
-    let mut rows: BTreeMap<Key, Vec<Row>> = BTreeMap::new();
+    let mut lines: Vec<Vec<String>> = Vec::new();
     for line in text.lines() {
         let Some(line) = line.strip_prefix("│ ") else { continue };
-        let cells: Vec<&str> = line.split('│').map(str::trim).collect();
-        let [id, policy, rule, resource, verdict, reason, rest @ ..] = cells.as_slice() else {
-            continue;
-        };
-        if *id == "ID" {
+        let cells = line.split('│').map(|cell| cell.trim().to_owned());
+        match lines.last_mut().filter(|_| line.starts_with(' ')) {
+            Some(row) => {
+                for (cell, more) in row.iter_mut().zip(cells).filter(|(_, more)| !more.is_empty()) {
+                    *cell = format!("{cell} {more}").trim().to_owned();
+                }
+            }
+            None => lines.push(cells.collect()),
+        }
+    }
+    let mut rows: BTreeMap<Key, Vec<Row>> = BTreeMap::new();
+    for cells in &lines {
+        let [id, policy, rule, resource, verdict, rest @ ..] = cells.as_slice() else { continue };
+        if id == "ID" {
             continue;
         }
-        let key = Key {
-            policy: (*policy).to_owned(),
-            rule: (*rule).to_owned(),
-            resource: (*resource).to_owned(),
-        };
-        let message = format!("{reason} {}", rest.join(" ").trim());
-        rows.entry(key).or_default().push(Row {
-            verdict: (*verdict).to_owned(),
-            message: message.trim().to_owned(),
-            rest: String::new(),
-        });
+        let [policy, rule, resource] = [policy, rule, resource].map(Clone::clone);
+        // Where a line was wrapped nobody can tell how many blanks there were.
+        let message = rest.join(" ");
+        let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
+        let row = Row { verdict: verdict.clone(), message, rest: String::new() };
+        rows.entry(Key { policy, rule, resource }).or_default().push(row);
     }
     for several in rows.values_mut() {
         several.sort();
@@ -266,8 +270,8 @@ mod tests {
     }
 
     #[test]
-    fn a_table_is_read_without_its_head() {
-        let text = "│ ID │ POLICY │ RULE │ RESOURCE │ RESULT │ REASON │\n│ 1  │ p │ r │ v1/Pod/x │ Fail │ Want pass, got fail │\n";
+    fn a_table_is_read_without_its_head_and_with_what_was_wrapped() {
+        let text = "│ ID │ POLICY │ RULE │ RESOURCE │ RESULT │ REASON │\n│ 1  │ p │ r │ v1/Pod/x │ Fail │ Want pass, │\n│    │   │   │          │      │ got fail   │\n";
         let rows = table_rows(text);
         assert_eq!(rows.len(), 1);
         assert_eq!(rows.values().flatten().next().unwrap().message, "Want pass, got fail");

@@ -64,13 +64,20 @@ impl Run<'_> {
         let snapshot = self.snapshot;
         let ground = ground(snapshot, self.request, policy, rule, object);
         let mut context = Context::new(&ground, self.facts);
-        let held = rule.preconditions.evaluate(&mut context)?;
+        let held = rule
+            .preconditions
+            .evaluate(&mut context)
+            .map_err(|stop| stop.of("failed to evaluate preconditions"))?;
         if !held.holds {
             return Ok(skipped(policy, rule, action, message::preconditions(&held.message)));
         }
         let changed = mutate.apply(object, &mut context)?;
         if changed == *object {
-            return Ok(skipped(policy, rule, action, message::NO_PATCHES.to_owned()));
+            let text = match mutate {
+                Mutate::ForEach(_) => message::NO_ELEMENTS,
+                Mutate::JsonPatch(_) | Mutate::Merge(_) => message::NO_PATCHES,
+            };
+            return Ok(skipped(policy, rule, action, text.to_owned()));
         }
         let name = finish::name(self.request, object);
         let judgement = Judgement { status: Status::Pass, blocks: false };

@@ -8,6 +8,7 @@ use crate::{
 };
 use sigward_document::Value;
 use sigward_jmespath::Expression;
+use smol_str::{SmolStr, format_smolstr};
 
 /// One list and what is done for its elements.
 #[derive(Clone, Debug)]
@@ -53,22 +54,31 @@ impl ForEach {
             Ok(elements) => elements,
             Err(Unresolved::Stopped(stop)) => return Err(stop),
             // COMPAT: Kyverno 1.19: unlike in validate, a list that is not there is an error; test: a_list_that_is_not_there_is_an_error_of_a_mutate_rule
-            Err(Unresolved::Failed(reason)) => return Err(RuleError::List(reason).into()),
+            Err(Unresolved::Failed(reason)) => {
+                let list = SmolStr::new(self.list.text());
+                return Err(RuleError::MutateList { list, reason }.into());
+            }
         };
         if self.descending {
             elements.reverse();
         }
         let mut current = object.clone();
-        for element in &elements {
-            current = context.for_element(element, &self.context, |context| {
-                if !self.preconditions.evaluate(context)?.holds {
+        for (at, element) in elements.iter().enumerate() {
+            let changed = context.for_element(element, &self.context, |context| {
+                let held = self.preconditions.evaluate(context).map_err(|stop| {
+                    let part =
+                        format_smolstr!("failed to evaluate mutate.foreach[{at}].preconditions");
+                    stop.of(part)
+                })?;
+                if !held.holds {
                     return Ok(current.clone());
                 }
                 match &self.change {
                     Mutate::ForEach(lists) => apply(lists, &current, nesting + 1, context),
                     Mutate::JsonPatch(_) | Mutate::Merge(_) => self.change.apply(&current, context),
                 }
-            })?;
+            });
+            current = changed.map_err(|stop| stop.of("failed to mutate elements"))?;
         }
         Ok(current)
     }

@@ -19,7 +19,7 @@ impl JsonPatch {
     /// Negative indices count from the end, what is to be removed may be missing, and parents of what is added
     /// are made: as Kyverno configures its patch library.
     pub(crate) fn apply(&self, object: &Value, context: &mut Context<'_>) -> Result<Value, Stop> {
-        let text = self.patches.substitute(context)?;
+        let text = self.patches.substitute(context).map_err(|stop| stop.of(super::SUBSTITUTION))?;
         let text = text.as_str().ok_or_else(|| bad("expected a text"))?.to_owned();
         let operations = parse(&text).map_err(|reason| bad(&reason))?;
         patch::apply_with(object, &operations, patch::Options::KYVERNO)

@@ -157,7 +157,7 @@ pub(super) fn mutated(judged: &[Judged], policies: &[Loaded], only: bool) -> Str
     if only {
         for one in judged {
             let object = one.responses.last().map_or(&one.subject.resource, |last| &last.object);
-            text.push_str(&to_yaml_with(object, YamlStyle::Kubernetes));
+            text.push_str(&to_yaml_with(object, YamlStyle::GoYaml3Wide));
             text.push_str("---\n");
         }
         return text;
@@ -169,7 +169,7 @@ pub(super) fn mutated(judged: &[Judged], policies: &[Loaded], only: bool) -> Str
             text,
             "\npolicy {name} applied to {}:\n{}\n---\n\n\nMutation:\nMutation has been applied successfully.\n",
             place(&one.subject.resource),
-            to_yaml_with(object, YamlStyle::Kubernetes)
+            to_yaml_with(object, YamlStyle::GoYaml3Wide)
         );
     }
     for one in judged {
@@ -177,7 +177,7 @@ pub(super) fn mutated(judged: &[Judged], policies: &[Loaded], only: bool) -> Str
             let name = policies.get(response.policy).map(Loaded::name).unwrap_or_default();
             let _ = writeln!(text, "\npolicy {name} applied to {}:", place(&one.subject.resource));
             for (_, object) in &response.generated {
-                let _ = writeln!(text, "{}\n---", to_yaml_with(object, YamlStyle::Kubernetes));
+                let _ = writeln!(text, "{}\n---", to_yaml_with(object, YamlStyle::GoYaml3Wide));
             }
             text.push_str("\n\nGenerate:\nGeneration completed successfully.\n");
         }
@@ -219,7 +219,7 @@ pub(super) fn write_mutated(
         let name = name.replace(['/', '\\'], "_");
         let path =
             if is_folder { output.join(format!("{name}-mutated.yaml")) } else { output.to_owned() };
-        let text = format!("{}\n---\n", to_yaml_with(object, YamlStyle::Kubernetes));
+        let text = format!("{}\n---\n", to_yaml_with(object, YamlStyle::GoYaml3Wide));
         let first = written.insert(path.clone());
         std::fs::OpenOptions::new()
             .create(true)
