@@ -180,7 +180,7 @@ impl<'e> Context<'e> {
                     // COMPAT: Kyverno 1.19: an entry whose expression finds nothing is a variable that finds nothing;
                     // test: an_entry_that_finds_nothing_is_a_variable_that_finds_nothing
                     Stop::Error(RuleError::Computed(reason)) => Unresolved::Failed(reason),
-                    stop => Unresolved::Stopped(stop),
+                    stop @ (Stop::Suspended | Stop::Error(_)) => Unresolved::Stopped(stop),
                 })?;
             }
         }

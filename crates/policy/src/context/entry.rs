@@ -165,7 +165,7 @@ impl ContextEntry {
                 );
                 Stop::Error(RuleError::Computed(reason))
             }
-            stop => stop,
+            stop @ (Stop::Suspended | Stop::Error(_)) => stop,
         })
     }
 

@@ -47,14 +47,18 @@ pub(super) fn compare(there: &Answer, here: &Answer, originals: &[Value]) -> Com
     match (&there.refused, &here.refused) {
         (Some(_), Some(_)) => {}
         (Some(why), None) => {
-            add("refused there only", None, why.clone(), format!("{} rows", here.rows.len()))
+            add("refused there only", None, why.clone(), format!("{} rows", here.rows.len()));
         }
         (None, Some(why)) => {
-            add("refused here only", None, format!("{} rows", there.rows.len()), why.clone())
+            add("refused here only", None, format!("{} rows", there.rows.len()), why.clone());
         }
         (None, None) => {
+            let unusable = unusable(there, here, &mut compared.findings);
             let keys: BTreeSet<&Key> = there.rows.keys().chain(here.rows.keys()).collect();
             for key in keys {
+                if unusable.contains(key.policy.as_str()) {
+                    continue;
+                }
                 let of = |answer: &'_ Answer| answer.rows.get(key).cloned().unwrap_or_default();
                 let (there, here) = (of(there), of(here));
                 compared.rows += 1;
@@ -80,6 +84,32 @@ pub(super) fn compare(there: &Answer, here: &Answer, originals: &[Value]) -> Com
     compared
 }
 
+/// The policies that one side does not evaluate; when only one of them does not, that is the finding.
+fn unusable<'a>(
+    there: &'a Answer,
+    here: &'a Answer,
+    findings: &mut Vec<Finding>,
+) -> BTreeSet<&'a str> {
+    let all: BTreeSet<&str> =
+        there.skipped.keys().chain(here.skipped.keys()).map(String::as_str).collect();
+    for policy in &all {
+        let (there, here) = (there.skipped.get(*policy), here.skipped.get(*policy));
+        let kind = match (there, here) {
+            (Some(_), None) => "policy refused there only",
+            (None, Some(_)) => "policy refused here only",
+            _ => continue,
+        };
+        let about =
+            Key { policy: (*policy).to_owned(), rule: String::new(), resource: String::new() };
+        let said = |reason: Option<&String>| reason.cloned().unwrap_or_default();
+        findings.push(Finding { kind, about: Some(about), there: said(there), here: said(here) });
+    }
+    all
+}
+
+/// One thing that a row says.
+type Part = fn(&Row) -> &str;
+
 /// What differs in rows of one name, the more telling first.
 fn difference(there: &[Row], here: &[Row]) -> Option<(&'static str, String, String)> {
     let all = |rows: &[Row], part: fn(&Row) -> &str| {
@@ -95,7 +125,7 @@ fn difference(there: &[Row], here: &[Row]) -> Option<(&'static str, String, Stri
             .collect::<Vec<_>>()
             .join(" + ")
     };
-    let kinds: [(&'static str, fn(&Row) -> &str); 3] = [
+    let kinds: [(&'static str, Part); 3] = [
         ("verdict", |row| &row.verdict),
         ("message", |row| &row.message),
         ("properties", |row| &row.rest),
@@ -236,6 +266,7 @@ mod tests {
         Answer {
             end: End::Code(code),
             refused: None,
+            skipped: BTreeMap::new(),
             rows: all,
             objects: BTreeMap::new(),
             stdout: String::new(),
@@ -261,6 +292,11 @@ mod tests {
         let refused = Answer { refused: Some("no".to_owned()), ..answer(1, &[]) };
         assert_eq!(kinds(&one, &refused), ["refused here only"]);
         assert_eq!(kinds(&refused, &one), ["refused there only"]);
+        let skipped = BTreeMap::from([("p".to_owned(), "no".to_owned())]);
+        let skips = Answer { skipped, ..answer(0, &[]) };
+        assert_eq!(kinds(&skips, &one), ["policy refused there only"]);
+        assert_eq!(kinds(&one, &skips), ["policy refused here only"]);
+        assert!(kinds(&skips, &skips).is_empty());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::{
     place::{self, Place, Step},
     rng::Rng,
 };
-use sigward_document::{SmolStr, Value, View, parse_json};
+use sigward_document::{Map, SmolStr, Value, View, parse_json};
 
 /// Texts that mean something to one rule or another.
 const TEXTS: &[&str] = &[
@@ -191,9 +191,15 @@ impl Pool {
                 match value.view() {
                     View::String(text) if text.len() < 80 => texts.push(text.to_owned()),
                     View::Map(_) | View::List(_) if value.to_json().len() < 400 => {
-                        values.push(value.clone())
+                        values.push(value.clone());
                     }
-                    _ => {}
+                    View::Null
+                    | View::Bool(_)
+                    | View::Int(_)
+                    | View::Float(_)
+                    | View::String(_)
+                    | View::Map(_)
+                    | View::List(_) => {}
                 }
             }
         }
@@ -275,9 +281,7 @@ fn other(rng: &mut Rng, place: &[Step], value: &Value, pool: &Pool) -> Value {
             }
             match rng.pick(&pool.values).filter(|other| other.as_map().is_some()) {
                 Some(other) => Value::map(
-                    map.members()
-                        .chain(other.as_map().into_iter().flat_map(|map| map.members()))
-                        .cloned(),
+                    map.members().chain(other.as_map().into_iter().flat_map(Map::members)).cloned(),
                 ),
                 None => Value::empty_map(),
             }
@@ -351,7 +355,7 @@ fn add_part(rng: &mut Rng, resource: &Value) -> Value {
     let Some(map) = place::get(resource, place).and_then(Value::as_map) else {
         return resource.clone();
     };
-    let added = part.as_map().into_iter().flat_map(|map| map.members());
+    let added = part.as_map().into_iter().flat_map(Map::members);
     place::with(resource, place, Some(Value::map(map.members().chain(added).cloned())))
 }
 

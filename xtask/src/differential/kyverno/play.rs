@@ -40,6 +40,8 @@ pub(super) struct Answer {
     pub(super) end: End,
     /// What it complained about when it evaluated nothing.
     pub(super) refused: Option<String>,
+    /// Policies that it does not evaluate, with the reason.
+    pub(super) skipped: BTreeMap<String, String>,
     /// Policy, rule and resource, with what was said of them; several of one name in their order.
     pub(super) rows: BTreeMap<Key, Vec<Row>>,
     /// Policy and resource, with the object as it was printed.
@@ -121,6 +123,7 @@ impl Program {
         Ok(Answer {
             end,
             refused: None,
+            skipped: skipped(&format!("{stdout}\n{stderr}")),
             rows: BTreeMap::new(),
             objects: BTreeMap::new(),
             stdout,
@@ -138,6 +141,8 @@ impl Program {
                 answer.rows = report_rows(&report);
                 answer.objects = objects(before);
             }
+            // A report that has no rows is not printed by Kyverno.
+            None if answer.end == End::Code(0) || !answer.skipped.is_empty() => {}
             None => answer.refused = Some(complaint(&answer)),
         }
         Ok(answer)
@@ -148,11 +153,29 @@ impl Program {
         let words = ["test", ".", "--remove-color", "--detailed-results"];
         let mut answer = self.run(folder, &words)?;
         answer.rows = table_rows(&answer.stdout);
-        if answer.rows.is_empty() {
+        if answer.rows.is_empty() && answer.skipped.is_empty() {
             answer.refused = Some(complaint(&answer));
         }
         Ok(answer)
     }
+}
+
+/// The policies of the lists that are headed by why they are not evaluated.
+fn skipped(text: &str) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        if !["Policies Skipped:", "Invalid Policies:"].contains(&line) {
+            continue;
+        }
+        for line in lines.by_ref().take_while(|line| !line.starts_with("-----")) {
+            let entry = line.split_once(". ").and_then(|(_, rest)| rest.split_once(": "));
+            if let Some((name, reason)) = entry {
+                found.insert(name.to_owned(), reason.to_owned());
+            }
+        }
+    }
+    found
 }
 
 /// The first thing that a program complains about.
@@ -224,7 +247,7 @@ fn table_rows(text: &str) -> BTreeMap<Key, Vec<Row>> {
         match lines.last_mut().filter(|_| line.starts_with(' ')) {
             Some(row) => {
                 for (cell, more) in row.iter_mut().zip(cells).filter(|(_, more)| !more.is_empty()) {
-                    *cell = format!("{cell} {more}").trim().to_owned();
+                    format!("{cell} {more}").trim().clone_into(cell);
                 }
             }
             None => lines.push(cells.collect()),
@@ -267,6 +290,14 @@ mod tests {
         let objects = objects(before);
         let object = objects.values().flatten().next().unwrap();
         assert_eq!(object.value.as_ref().unwrap().str_at(&["metadata", "name"]), Some("a"));
+    }
+
+    #[test]
+    fn policies_that_are_not_evaluated_are_read_with_their_reasons() {
+        let text = "-----\nPolicies Skipped:\n1. a: bad: worse\n2. b: x\n-----\nother: y\n";
+        let read = skipped(text);
+        assert_eq!(read.len(), 2);
+        assert_eq!(read.get("a").unwrap(), "bad: worse");
     }
 
     #[test]
