@@ -133,9 +133,9 @@ impl Printer {
         let style = shape.style(key, true, self.folds);
         if shape.line_breaks || key.len() > 128 {
             self.out.push_str("? ");
-            self.deeper = 2;
+            self.deeper = self.below(indent) - indent;
             let style = shape.style(key, false, self.folds);
-            self.string(key, style, Some(indent + 2));
+            self.string(key, style, Some(self.below(indent)));
             self.out.push('\n');
             self.indent(indent);
             self.out.push(':');

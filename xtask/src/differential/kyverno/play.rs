@@ -256,7 +256,7 @@ fn table_rows(text: &str) -> BTreeMap<Key, Vec<Row>> {
     let mut rows: BTreeMap<Key, Vec<Row>> = BTreeMap::new();
     for cells in &lines {
         let [id, policy, rule, resource, verdict, rest @ ..] = cells.as_slice() else { continue };
-        if id == "ID" {
+        if id == "ID" || policy == "POLICY" {
             continue;
         }
         let [policy, rule, resource] = [policy, rule, resource].map(Clone::clone);
