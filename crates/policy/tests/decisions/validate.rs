@@ -299,6 +299,14 @@ fn patterns_look_at_elements_that_are_maps_and_at_the_object_otherwise() {
 }
 
 #[test]
+fn an_empty_list_in_a_pattern_fails_whatever_is_there() {
+    for object in ["{a: []}", "{a: [1]}", "{a: x}", "{}"] {
+        let expected = "fail: validation error: m. rule r failed at path /a/";
+        check("{message: m, pattern: {a: []}}", object, expected);
+    }
+}
+
+#[test]
 fn a_foreach_in_a_foreach_sees_both_elements() {
     check(
         "{message: m, foreach: [{list: request.object.a, foreach: [{list: element.l, deny: {conditions: {any: \
