@@ -40,7 +40,7 @@ const RESOURCES: usize = 16;
 /// Changed policies of one run.
 const POLICIES: usize = 4;
 /// Groups of findings whose inputs are made small; the rest are kept as they are.
-const SHRUNK: usize = 60;
+const SHRUNK: usize = 40;
 /// Flags that change verdicts or exit codes.
 const FLAGS: &[&[&str]] = &[
     &[],

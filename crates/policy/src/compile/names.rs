@@ -51,7 +51,7 @@ impl Scope {
         let (template, bad) = Template::new(document, place);
         for expression in bad {
             sink.error(
-                path,
+                &format!("{path}{}", field(&expression.path)),
                 format!("invalid variable `{}`: {}", expression.expression, expression.reason),
             );
         }
@@ -99,6 +99,21 @@ impl Scope {
             }
         }
     }
+}
+
+/// A JSON pointer as the path of a field.
+fn field(pointer: &str) -> String {
+    pointer.split('/').skip(1).fold(String::new(), |mut field, part| {
+        if part.bytes().all(|b| b.is_ascii_digit()) {
+            field.push('[');
+            field.push_str(part);
+            field.push(']');
+        } else {
+            field.push('.');
+            field.push_str(part);
+        }
+        field
+    })
 }
 
 /// Names that are always there.

@@ -303,7 +303,10 @@ fn a_validate_rule_is_checked_when_it_is_loaded() {
         (r#"{"assert":{"a":1}}"#, "assert has no effect"),
         (r#"{"pattern":{"+(a)":1}}"#, "validate.pattern.+(a): the anchor `+()` is for patches"),
         (r#"{"pattern":{"^(a)":1}}"#, "an existence anchor needs a list of maps"),
-        (r#"{"pattern":{"a":[]}}"#, "warning spec.rules[0].validate.pattern.a: an empty list matches nothing"),
+        (
+            r#"{"pattern":{"a":[]}}"#,
+            "warning spec.rules[0].validate.pattern.a: an empty list matches nothing",
+        ),
         (
             r#"{"pattern":{"a":[1,2]}}"#,
             "warning spec.rules[0].validate.pattern.a: only the first element",

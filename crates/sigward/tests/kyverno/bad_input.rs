@@ -160,3 +160,129 @@ fn a_flag_that_only_cel_can_use_is_refused_by_name() {
             .complains(&[flag, "need CEL"]);
     }
 }
+
+#[test]
+fn what_is_no_yaml_is_named_with_its_line_and_the_way_out() {
+    let stage = Stage::sample();
+    for (pods, complaint) in [
+        ("a: [\n", "pods.yaml:2:1: did not find expected node content\n"),
+        (
+            "just words\n",
+            "pods.yaml:1:1: error: kind: a resource needs a `kind`\n 1 | just words\n   | ^\n",
+        ),
+        (
+            "kind: Pod\nmetadata:\n\tname: x\n",
+            "pods.yaml:3:1: found character that cannot start any token (a line is indented with spaces, not with tabs)\n 3 | \tname: x\n",
+        ),
+        (
+            "kind: Pod\nmetadata:\n  name: x\n  name: y\n",
+            "pods.yaml:4:3: key \"name\" already set in map (keep one of the two)\n 4 |   name: y\n   |   ^\n",
+        ),
+    ] {
+        stage.write("pods.yaml", pods);
+        apply(&stage).code(1).complains(&[complaint, "exit as there are policy errors"]);
+    }
+    for policy in
+        [POLICY.replace("  rules:", "\trules:"), POLICY.replace("metadata:", "kind: x\nmetadata:")]
+    {
+        stage.write("pods.yaml", PODS);
+        stage.write("policy.yaml", &policy);
+        apply(&stage).code(1).complains(&["policy.yaml:"]);
+    }
+}
+
+#[test]
+fn anchors_that_explode_are_stopped_and_the_line_is_named() {
+    let mut bomb = "a: &a [x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for (from, to) in ('a'..'i').zip('b'..) {
+        let items = vec![format!("*{from}"); 9].join(", ");
+        bomb.push_str(&format!("{to}: &{to} [{items}]\n"));
+    }
+    let stage = Stage::sample();
+    stage.write("pods.yaml", &format!("kind: ConfigMap\n{bomb}"));
+    apply(&stage).code(1).complains(&["pods.yaml:7:", "document contains excessive aliasing"]);
+    let stage = Stage::sample();
+    stage.write("policy.yaml", &format!("{bomb}{POLICY}"));
+    apply(&stage).code(1).complains(&["policy.yaml:6:", "document contains excessive aliasing"]);
+}
+
+#[test]
+fn a_version_of_policies_that_there_is_not_is_an_error_with_its_place() {
+    let stage = Stage::sample();
+    stage.write("policy.yaml", &POLICY.replace("kyverno.io/v1\n", "kyverno.io/v7\n"));
+    apply(&stage).code(1).complains(&[
+        "policy.yaml:1:1: error: apiVersion: there is no version `kyverno.io/v7` of policies: write kyverno.io/v1\n 1 | ",
+    ]);
+}
+
+#[test]
+fn variables_that_lead_to_themselves_are_an_error() {
+    let stage = Stage::sample();
+    let context = |entries: &str| {
+        let with =
+            POLICY.replace("    validate:", &format!("    context:\n{entries}    validate:"));
+        with.replace("app: '?*'", "app: '{{ a }}'")
+    };
+    let own = "    - {name: a, variable: {value: '{{ a }}'}}\n";
+    stage.write("policy.yaml", &context(own));
+    apply(&stage)
+        .code(1)
+        .complains(&["policy.yaml:16:", "variable `a`: nothing is called `a` here"]);
+    let each_other =
+        "    - {name: a, variable: {jmesPath: b}}\n    - {name: b, variable: {jmesPath: a}}\n";
+    stage.write("policy.yaml", &context(each_other));
+    apply(&stage)
+        .code(1)
+        .complains(&["policy.yaml:16:", "variable `b`: nothing is called `b` here"]);
+    // What a resource says of itself is a text that is told once, and never again.
+    let wanted = POLICY.replace("app: '?*'", "app: '{{ request.object.metadata.annotations.a }}'");
+    stage.write("policy.yaml", &wanted);
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: p\n  annotations: {a: 'x{{ request.object.metadata.annotations.a }}'}\n";
+    stage.write("pods.yaml", pod);
+    apply(&stage).code(1);
+}
+
+#[test]
+fn an_expression_that_does_not_parse_is_shown_with_its_place() {
+    let stage = Stage::sample();
+    stage.write("policy.yaml", &POLICY.replace("app: '?*'", "app: '{{ request..name }}'"));
+    apply(&stage).code(1).complains(&[
+        "policy.yaml:21:13: error: spec.rules[0].validate.pattern.metadata.labels.app: invalid variable `request..name`: SyntaxError: ",
+        " 21 |             app: '{{ request..name }}'\n    |             ^\n",
+    ]);
+    stage.run(&["jp", "parse", "a[b"]).code(1).complains(&[
+        "Error: SyntaxError: Expected tStar, received: tUnquotedIdentifier\na[b\n  ^\n",
+    ]);
+    stage
+        .run_with(&["jp", "query", "foo("], "{}")
+        .code(1)
+        .complains(&["SyntaxError: Incomplete expression\nfoo(\n    ^\n"]);
+}
+
+#[test]
+fn a_resource_without_a_name_is_judged_as_upstream_judges_it() {
+    let stage = Stage::sample();
+    stage.write("pods.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {labels: {a: b}}\n");
+    apply(&stage).code(1).says(&["policy require-app -> resource default/Pod/ failed:\n"]);
+    stage.write("pods.yaml", "kind: Pod\nmetadata: {name: x}\n");
+    apply(&stage)
+        .code(1)
+        .complains(&["pods.yaml:1:1: error: apiVersion: a resource needs an `apiVersion`"]);
+}
+
+#[test]
+fn a_cluster_that_cannot_be_read_is_an_error() {
+    let stage = Stage::sample();
+    let config = "missing.kubeconfig";
+    stage
+        .run(&["apply", "policy.yaml", "--cluster", "--kubeconfig", config])
+        .code(1)
+        .complains(&["Error: ", config]);
+    let config = "apiVersion: v1\nkind: Config\nclusters: [{name: c, cluster: {server: 'http://127.0.0.1:1'}}]\n\
+                  contexts: [{name: c, context: {cluster: c, user: u}}]\nusers: [{name: u, user: {}}]\ncurrent-context: c\n";
+    stage.write("config", config);
+    stage
+        .run(&["apply", "policy.yaml", "--cluster", "--kubeconfig", "config"])
+        .code(1)
+        .complains(&["Error: ", "127.0.0.1:1"]);
+}

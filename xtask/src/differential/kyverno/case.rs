@@ -206,6 +206,11 @@ impl Case {
         };
         write(FILE, sigward_document::to_yaml(&self.test))?;
         write("policies.yaml", stream(&self.policies))?;
+        // Kyverno drops a whole file for a document that it cannot read.
+        std::fs::create_dir_all(folder.join("policies"))?;
+        for (at, policy) in self.policies.iter().enumerate() {
+            write(&format!("policies/{at}.yaml"), sigward_document::to_yaml(policy))?;
+        }
         for (name, documents) in [
             ("resources.yaml", &self.resources),
             ("targets.yaml", &self.targets),
@@ -229,7 +234,7 @@ impl Case {
 
     /// The words of `apply` that mean the same inputs as the test.
     pub(super) fn words(&self) -> Vec<&'static str> {
-        let mut words = vec!["apply", "policies.yaml", "--resource", "resources.yaml"];
+        let mut words = vec!["apply", "policies", "--resource", "resources.yaml"];
         if self.values.is_some() {
             words.extend(["--values-file", "values.yaml"]);
         }

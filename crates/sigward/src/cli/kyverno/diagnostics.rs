@@ -33,9 +33,21 @@ pub(crate) fn draw(document: &Document, diagnostic: &Diagnostic, text: &mut Stri
 
 /// What could not be parsed, with the line where the parser stopped.
 pub(crate) fn broken(broken: &Broken) -> String {
-    let mut text = format!("{broken}\n");
+    let hint = hint(broken).map(|hint| format!(" ({hint})")).unwrap_or_default();
+    let mut text = format!("{broken}{hint}\n");
     excerpt(&broken.text, broken.error.line, broken.error.column, &mut text);
     text
+}
+
+/// The way out of what people run into most.
+fn hint(broken: &Broken) -> Option<&'static str> {
+    let line = usize::try_from(broken.error.line).ok()?.checked_sub(1)?;
+    let written = broken.text.lines().nth(line)?;
+    let indent = written.len() - written.trim_start().len();
+    if written.get(..indent)?.contains('\t') {
+        return Some("a line is indented with spaces, not with tabs");
+    }
+    broken.error.message.contains("already set").then_some("keep one of the two")
 }
 
 /// The line with its number, and a mark below its column.

@@ -111,6 +111,12 @@ impl Sorted {
                     text(&["metadata", "name"])
                 ));
             }
+            (kinds::Role::UnknownVersion, Wanted::Policies) => {
+                let version = text(&["apiVersion"]);
+                let message =
+                    format!("there is no version `{version}` of policies: write kyverno.io/v1");
+                self.unusable(&document, "apiVersion", &message);
+            }
             (_, Wanted::Resources) => self.open(document),
             (_, Wanted::Policies | Wanted::Exceptions) => {
                 let what = if wanted == Wanted::Policies { "policy" } else { "exception" };

@@ -118,7 +118,10 @@ impl Query {
 fn failed(expression: &str, error: &str) -> Failure {
     match Expression::parse(expression) {
         Ok(_) => Failure::new(format!("error evaluating JMESPath expression: {error}")),
-        Err(_) => Failure::new(format!("failed to compile JMESPath: {expression}, error: {error}")),
+        Err(syntax) => Failure::new(format!(
+            "failed to compile JMESPath: {expression}, error: {error}\n{}",
+            syntax.caret()
+        )),
     }
 }
 
@@ -130,8 +133,8 @@ impl Parse {
             expressions.push(from_standard_input("expression")?);
         }
         for text in expressions {
-            let expression =
-                Expression::parse(&text).map_err(|error| failed(&text, &error.to_string()))?;
+            let expression = Expression::parse(&text)
+                .map_err(|error| Failure::new(format!("{error}\n{}", error.caret())))?;
             print(&format!("# {text}\n{}\n", expression.tree()))?;
         }
         Ok(())

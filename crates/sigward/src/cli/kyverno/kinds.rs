@@ -101,6 +101,8 @@ pub(crate) fn with_namespace(resource: &Value) -> Value {
 pub(crate) enum Role {
     /// `ClusterPolicy` or `Policy` of `kyverno.io`.
     Policy,
+    /// The same of a version that there is not.
+    UnknownVersion,
     /// `PolicyException` of `kyverno.io`.
     Exception,
     /// A policy or exception of a kind that needs CEL, or that only a controller carries out.
@@ -109,12 +111,18 @@ pub(crate) enum Role {
     Resource,
 }
 
+/// The versions that the definitions of policies serve.
+const POLICY_VERSIONS: [&str; 2] = ["v1", "v2beta1"];
+
 /// What a document is.
 pub(crate) fn role(document: &Value) -> Role {
     let text = |name: &str| document.str_at(&[name]).unwrap_or_default();
-    let (group, _) = group_version(text("apiVersion"));
+    let (group, version) = group_version(text("apiVersion"));
     match (group, text("kind")) {
-        ("kyverno.io", "ClusterPolicy" | "Policy") => Role::Policy,
+        ("kyverno.io", "ClusterPolicy" | "Policy") if POLICY_VERSIONS.contains(&version) => {
+            Role::Policy
+        }
+        ("kyverno.io", "ClusterPolicy" | "Policy") => Role::UnknownVersion,
         ("kyverno.io", "PolicyException") => Role::Exception,
         ("policies.kyverno.io", _) | ("kyverno.io", "CleanupPolicy" | "ClusterCleanupPolicy") => {
             Role::Unsupported

@@ -126,11 +126,13 @@ impl Values {
         for (key, value) in pairs {
             variables = put(&variables, key, value.clone());
         }
-        let said = match variables.str_at(&["request", "operation"]) {
-            Some("UPDATE") => Operation::Update,
-            Some("DELETE") => Operation::Delete,
-            Some("CONNECT") => Operation::Connect,
-            _ => Operation::Create,
+        let (said, is_known) = match variables.str_at(&["request", "operation"]) {
+            Some("UPDATE") => (Operation::Update, true),
+            Some("DELETE") => (Operation::Delete, true),
+            Some("CONNECT") => (Operation::Connect, true),
+            Some("CREATE") | None => (Operation::Create, true),
+            // COMPAT: Kyverno 1.19: the variable says it all the same; test: an_operation_that_there_is_not_is_what_the_variable_says
+            Some(_) => (Operation::Create, false),
         };
         let (object, old_object) = (
             variables.at_path(&["request", "object"]).cloned(),
@@ -140,7 +142,7 @@ impl Values {
         if let Some(mut request) =
             variables.get("request").filter(|r| r.as_map().is_some()).cloned()
         {
-            for name in ["operation", "object", "oldObject"] {
+            for name in ["object", "oldObject"].into_iter().chain(is_known.then_some("operation")) {
                 request = request.without_member(name).unwrap_or(request);
             }
             variables = variables.with_member("request", request).unwrap_or(variables);
@@ -273,6 +275,15 @@ mod tests {
         assert_eq!(values.said("p", "r", Some(Operation::Create)).operation, Operation::Create);
         let said = values.said("p", "r", None).presets.unwrap();
         assert_eq!(said.variables.at_path(&["a", "b"]).unwrap().as_i64(), Some(1));
+    }
+
+    #[test]
+    fn an_operation_that_there_is_not_is_what_the_variable_says() {
+        let values = values("globalValues: {request.operation: BACKGROUND}\n");
+        let said = values.said("p", "r", None);
+        assert_eq!(said.operation, Operation::Create);
+        let variables = &said.presets.unwrap().variables;
+        assert_eq!(variables.str_at(&["request", "operation"]), Some("BACKGROUND"));
     }
 
     #[test]
