@@ -61,7 +61,9 @@ impl Live {
         let client = sigward_controller::connect_in(kubeconfig, context).await?;
         let discovery = Arc::new(Discovery::ask(&client).await.map_err(|error| {
             let Failure { message, .. } = Failure::from(error);
-            Failure::new(format!("the cluster cannot be read: {message}"))
+            let from = kubeconfig.map(|path| format!(" (as {} names it)", path.display()));
+            let from = from.unwrap_or_default();
+            Failure::new(format!("the cluster{from} cannot be read: {}", message.trim_end()))
         })?);
         let cluster = Cluster::new(
             client.clone(),
