@@ -126,7 +126,7 @@ fn a_mutated_resource_is_printed_or_written_and_flows_on() {
     );
     let all = ["apply", "policy.yaml", "mutate.yaml", "-r", "pods.yaml"];
     stage.run(&all).code(0).says(&[
-        "policy add-app applied to default/Pod/bad:\napiVersion: v1\nkind: Pod\nmetadata:\n  labels:\n    app: b\n",
+        "policy add-app applied to default/Pod/bad:\napiVersion: v1\nkind: Pod\nmetadata:\n    labels:\n        app: b\n",
         "\n---\n",
         "pass: 3, fail: 0, warn: 0, error: 0, skip: 0 ",
     ]);
@@ -135,6 +135,47 @@ fn a_mutated_resource_is_printed_or_written_and_flows_on() {
     stage.run(&[&all[..], &["-o", "out"]].concat()).code(0);
     assert!(stage.read("out/bad-mutated.yaml").contains("app: b"));
     assert!(!stage.path().join("out/good-mutated.yaml").exists());
+}
+
+#[test]
+fn a_mutate_rule_that_fails_stops_no_other_policy() {
+    let stage = Stage::sample();
+    let policy = |name: &str, patch: &str| {
+        format!(
+            "apiVersion: kyverno.io/v1\nkind: ClusterPolicy\nmetadata: {{name: {name}}}\nspec:\n  rules:\n  - name: r\n    \
+             match: {{any: [{{resources: {{kinds: [Pod], names: [bad]}}}}]}}\n    mutate: {{patchStrategicMerge: {patch}}}\n"
+        )
+    };
+    let fails = policy("fails", "{metadata: {labels: {a: '{{ request.object.gone }}'}}}");
+    let adds = policy("adds", "{metadata: {labels: {app: b}}}");
+    stage.write("policy.yaml", &format!("{fails}---\n{adds}---\n{POLICY}"));
+    let ran = stage.run(&APPLY).code(1).says(&[
+        "policy adds applied to default/Pod/bad:\n",
+        "policy fails -> resource default/Pod/bad failed:\n1 - r variable substitution failed: ",
+        "pass: 3, fail: 0, warn: 0, error: 1, skip: 0 ",
+    ]);
+    assert!(!ran.out.contains("policy fails applied"), "{}", ran.out);
+}
+
+#[test]
+fn a_generate_rule_that_fails_is_an_error() {
+    let stage = Stage::sample();
+    stage.write(
+        "policy.yaml",
+        "apiVersion: kyverno.io/v1\nkind: ClusterPolicy\nmetadata: {name: p}\nspec:\n  rules:\n  - name: r\n    \
+         match: {any: [{resources: {kinds: [Pod]}}]}\n    \
+         generate: {apiVersion: v1, kind: ConfigMap, name: '{{ request.object.gone }}', namespace: a, data: {data: {k: v}}}\n",
+    );
+    stage.run(&APPLY).code(1).says(&["pass: 0, fail: 0, warn: 0, error: 2, skip: 0 "]);
+}
+
+#[test]
+fn a_report_without_results_is_printed() {
+    let stage = Stage::sample();
+    stage.write("pods.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: s}\n");
+    let ran = stage.run(&with(&["-p", "--output-format", "json"])).code(0);
+    let report: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!((&report["kind"], &report["summary"]["pass"]), (&"ClusterReport".into(), &0.into()));
 }
 
 #[test]
@@ -158,6 +199,16 @@ fn user_information_and_set_values_stand_for_the_request() {
     stage.run(&with(&["--set", "cm.data.stage=prod"])).code(1).says(&["pass: 0, fail: 2"]);
     stage.run(&with(&["--set", "cm.data.stage=dev"])).code(0).says(&["pass: 2, fail: 0"]);
     stage.run(&APPLY).code(1).says(&["error: 2"]);
+}
+
+#[test]
+fn what_a_cluster_would_have_said_is_an_error_that_names_it() {
+    let stage = Stage::sample();
+    stage.write(
+        "policy.yaml",
+        "apiVersion: kyverno.io/v1\nkind: ClusterPolicy\nmetadata: {name: p}\nspec:\n  rules:\n  - name: r\n    match: {any: [{resources: {kinds: [Pod]}}]}\n    context: [{name: cm, configMap: {name: a, namespace: b}}]\n    validate: {message: m, deny: {conditions: {any: [{key: '{{ cm.data.stage }}', operator: Equals, value: prod}]}}}\n",
+    );
+    stage.run(&APPLY).code(1).says(&["failed to load variable cm: ConfigMap b/a does not exist"]);
 }
 
 #[test]

@@ -166,7 +166,10 @@ fn a_cluster_that_cannot_be_read_is_one_clear_error() {
     let stage = Stage::sample();
     let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
     kubeconfig(&stage, port);
-    stage.run(&APPLY).code(1).complains(&["Error: the cluster cannot be read: "]);
+    stage
+        .run(&APPLY)
+        .code(1)
+        .complains(&["Error: the cluster (as kubeconfig names it) cannot be read: "]);
     stage
         .run(&[&APPLY[..], &["--context", "missing"]].concat())
         .code(1)

@@ -182,6 +182,18 @@ fn what_a_generate_rule_makes_is_compared_with_its_file() {
 }
 
 #[test]
+fn a_policy_that_mutates_and_validates_has_one_row_a_rule() {
+    let stage = Stage::sample();
+    let mutate = "  - name: add\n    match: {any: [{resources: {kinds: [Pod]}}]}\n    mutate: {patchStrategicMerge: {metadata: {labels: {team: a}}}}\n";
+    stage.write("policy.yaml", &format!("{}{mutate}", crate::stage::POLICY));
+    stage.test_file(
+        "- {policy: require-app, rule: has-app, resources: [good], result: pass, kind: Pod}\n",
+    );
+    let ran = stage.run(&["test", "."]).code(0).says(&["1 tests passed and 0 tests failed"]);
+    assert!(!ran.out.contains("Excluded"), "{}", ran.out);
+}
+
+#[test]
 fn a_generated_object_says_who_made_it() {
     let stage = Stage::sample();
     stage.write(
@@ -193,8 +205,8 @@ fn a_generated_object_says_who_made_it() {
     let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: a, uid: x, ownerReferences: [{name: o}]}\ndata: {k: dg==}\n";
     stage.write("pods.yaml", &format!("{}---\n{secret}", crate::stage::PODS));
     let ran = stage.run(&["apply", "policy.yaml", "-r", "pods.yaml"]).code(0).says(&[
-        "policy p applied to default/Pod/good:\napiVersion: v1\ndata:\n  k: dg==\nkind: Secret\n",
-        "    generate.kyverno.io/rule-name: r\n    generate.kyverno.io/trigger-group: \"\"\n    generate.kyverno.io/trigger-kind: Pod\n",
+        "policy p applied to default/Pod/good:\napiVersion: v1\ndata:\n    k: dg==\nkind: Secret\n",
+        "        generate.kyverno.io/rule-name: r\n        generate.kyverno.io/trigger-group: \"\"\n        generate.kyverno.io/trigger-kind: Pod\n",
         "Generation completed successfully.",
     ]);
     assert!(!ran.out.contains("uid: x") && !ran.out.contains("ownerReferences"), "{}", ran.out);

@@ -255,6 +255,13 @@ fn vary(rng: &mut Rng, document: &Value, pool: &Pool, may: impl Fn(&[Step]) -> b
 
 /// Something else in the place of a value.
 fn other(rng: &mut Rng, place: &[Step], value: &Value, pool: &Pool) -> Value {
+    // The API server takes labels and annotations as maps of texts only.
+    let is_text_map = place::passes(place, "labels") || place::passes(place, "annotations");
+    if is_text_map && value.as_list().is_none() {
+        let key = SmolStr::new(pool.text(rng));
+        let text = Value::string(&pool.text(rng));
+        return value.with_member(&key, text.clone()).unwrap_or(text);
+    }
     if rng.chance(12) {
         return of_another_type(rng, pool);
     }
