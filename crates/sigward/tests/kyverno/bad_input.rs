@@ -193,11 +193,12 @@ fn what_is_no_yaml_is_named_with_its_line_and_the_way_out() {
 
 #[test]
 fn anchors_that_explode_are_stopped_and_the_line_is_named() {
-    let mut bomb = "a: &a [x, x, x, x, x, x, x, x, x]\n".to_owned();
-    for (from, to) in ('a'..'i').zip('b'..) {
+    let lines = ('a'..'i').zip('b'..).map(|(from, to)| {
         let items = vec![format!("*{from}"); 9].join(", ");
-        bomb.push_str(&format!("{to}: &{to} [{items}]\n"));
-    }
+        format!("{to}: &{to} [{items}]\n")
+    });
+    let lines: Vec<String> = lines.collect();
+    let bomb = format!("a: &a [x, x, x, x, x, x, x, x, x]\n{}", lines.concat());
     let stage = Stage::sample();
     stage.write("pods.yaml", &format!("kind: ConfigMap\n{bomb}"));
     apply(&stage).code(1).complains(&["pods.yaml:7:", "document contains excessive aliasing"]);
