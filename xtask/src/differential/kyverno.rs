@@ -316,7 +316,9 @@ impl Differential {
         }
         let how = How::Apply(flags);
         let compared = self.compare(&together, how)?;
-        if !compared.findings.iter().any(|finding| finding.kind.starts_with("refused")) {
+        // Kyverno reads no policy of a folder when one of them cannot be read.
+        let is_refused = |finding: &Finding| finding.kind.contains("refused");
+        if compared.unusable == 0 && !compared.findings.iter().any(is_refused) {
             let inputs = together.policies.len();
             let ask = Ask { input: "policies", inputs, case: &together, how };
             return self.put_compared(&ask, compared);

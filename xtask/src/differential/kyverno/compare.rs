@@ -25,6 +25,8 @@ pub(super) struct Compared {
     pub(super) same: usize,
     /// Printed objects that are the same.
     pub(super) objects: usize,
+    /// Policies that some side does not evaluate.
+    pub(super) unusable: usize,
     /// Everything that differs.
     pub(super) findings: Vec<Finding>,
 }
@@ -54,6 +56,7 @@ pub(super) fn compare(there: &Answer, here: &Answer, originals: &[Value]) -> Com
         }
         (None, None) => {
             let unusable = unusable(there, here, &mut compared.findings);
+            compared.unusable = unusable.len();
             let keys: BTreeSet<&Key> = there.rows.keys().chain(here.rows.keys()).collect();
             for key in keys {
                 if unusable.contains(key.policy.as_str()) {
