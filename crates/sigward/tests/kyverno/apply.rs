@@ -179,6 +179,15 @@ fn a_report_without_results_is_printed() {
 }
 
 #[test]
+fn what_is_not_scored_does_not_say_so() {
+    let stage = Stage::sample();
+    let annotation = "annotations:\n    policies.kyverno.io/scored: \"false\"\n";
+    stage.write("policy.yaml", &POLICY.replace("annotations:\n", annotation));
+    let ran = stage.run(&with(&["-p"]));
+    assert!(ran.out.contains("rule: has-app") && !ran.out.contains("scored"), "{}", ran.out);
+}
+
+#[test]
 fn user_information_and_set_values_stand_for_the_request() {
     let stage = Stage::sample();
     let policy = POLICY.replace("  rules:", "  background: false\n  rules:").replace(

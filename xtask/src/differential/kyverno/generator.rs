@@ -262,7 +262,8 @@ fn other(rng: &mut Rng, place: &[Step], value: &Value, pool: &Pool) -> Value {
         let text = Value::string(&pool.text(rng));
         return value.with_member(&key, text.clone()).unwrap_or(text);
     }
-    if rng.chance(12) {
+    let is_object_in_list = matches!(place.last(), Some(Step::At(_))) && value.as_map().is_some();
+    if !is_object_in_list && rng.chance(12) {
         return of_another_type(rng, pool);
     }
     match value.view() {
@@ -280,6 +281,10 @@ fn other(rng: &mut Rng, place: &[Step], value: &Value, pool: &Pool) -> Value {
         View::String(text) if place::key(place) == Some("image") => image(rng, text),
         View::String(text) => Value::string(&other_text(rng, text, pool)),
         View::List(items) => other_list(rng, items, pool),
+        // Unknown fields there weaken nothing, and we say so and go on; items of lists stay what they are.
+        View::Map(_) if ["match", "exclude"].iter().any(|name| place::passes(place, name)) => {
+            value.clone()
+        }
         View::Map(map) => {
             let key = SmolStr::new(pool.text(rng));
             if rng.chance(50) && !key.is_empty() {
@@ -336,7 +341,9 @@ fn other_list(rng: &mut Rng, items: &[Value], pool: &Pool) -> Value {
         0 => items.reverse(),
         // Objects twice in a list are none that the API server has: they have a key in common.
         1 => items.extend(items.first().filter(|first| first.as_map().is_none()).cloned()),
-        2 => items.push(of_another_type(rng, pool)),
+        2 if items.first().is_none_or(|first| first.as_map().is_none()) => {
+            items.push(of_another_type(rng, pool));
+        }
         3 => items.clear(),
         _ => {
             items.pop();
