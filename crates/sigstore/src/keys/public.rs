@@ -91,6 +91,16 @@ impl PublicKey {
         Self::parse_der(&rsa_spki(bytes))
     }
 
+    /// The Ed25519 key of these 32 bytes.
+    pub(crate) fn from_ed25519(bytes: &[u8]) -> Result<Self, KeyError> {
+        Self::parse_der(&ed25519_spki(bytes))
+    }
+
+    /// The P-256 key of this uncompressed point.
+    pub(crate) fn from_p256_point(point: &[u8]) -> Result<Self, KeyError> {
+        Self::parse_der(&ec_spki(OID_P256, point))
+    }
+
     /// Reads one key: `PUBLIC KEY`, `RSA PUBLIC KEY` or `CERTIFICATE`; more than one is an error.
     pub fn parse_pem(text: &str) -> Result<Self, KeyError> {
         let mut keys = Self::parse_pem_all(text)?;
