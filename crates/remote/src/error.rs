@@ -125,8 +125,6 @@ pub enum Guard {
     CredentialRedirect,
     /// From https to http.
     Downgrade,
-    /// Transparency logs are not asked by this build.
-    NoLogClient,
 }
 
 impl fmt::Display for Guard {
@@ -140,7 +138,6 @@ impl fmt::Display for Guard {
             Self::CredentialRedirect => "redirect that would carry a credential to another host",
             Self::LinkLocal => "link-local address",
             Self::Downgrade => "redirect or realm that leaves https for http",
-            Self::NoLogClient => "asking transparency logs is not available in this build",
         })
     }
 }
@@ -268,13 +265,6 @@ impl fmt::Display for Tail<'_> {
 }
 
 impl FetchError {
-    /// A transparency log that this build cannot ask: entries come with the signatures or not at
-    /// all, and a proof that needs one stays undetermined.
-    pub(crate) fn no_such_service(log: &str) -> Self {
-        let place = Place { host: log.into(), path: SmolStr::default() };
-        Self::Forbidden { place, guard: Guard::NoLogClient }
-    }
-
     /// Where it happened.
     pub fn place(&self) -> &Place {
         match self {
@@ -325,9 +315,6 @@ impl FetchError {
             }
             Self::TooLarge { what, limit, .. } => {
                 (CauseKind::TooLarge, Some(format_smolstr!("{what} over the limit of {limit}")))
-            }
-            Self::Forbidden { guard: guard @ Guard::NoLogClient, .. } => {
-                (CauseKind::TrustUnavailable, Some(guard.to_smolstr()))
             }
             Self::Forbidden { guard, .. } => (CauseKind::Forbidden, Some(guard.to_smolstr())),
             Self::Credentials { said, .. } => (CauseKind::Unavailable, Some(said.clone())),

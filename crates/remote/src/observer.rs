@@ -1,7 +1,7 @@
 //! What the edge counts: handed in, so that this crate owns no metric registry.
 use std::{fmt, time::Duration};
 
-/// What a request to a registry was for; a closed set, fit for a label.
+/// What a request was for; a closed set, fit for a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Operation {
     /// Which digest a tag points at.
@@ -16,6 +16,8 @@ pub enum Operation {
     Token,
     /// Uploads, manifests written, deletions.
     Push,
+    /// A service of Sigstore, or who vouches for whoever signs.
+    Service,
 }
 
 impl Operation {
@@ -28,6 +30,7 @@ impl Operation {
             Self::Referrers => "referrers",
             Self::Token => "token",
             Self::Push => "push",
+            Self::Service => "service",
         }
     }
 }

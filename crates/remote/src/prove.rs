@@ -348,7 +348,7 @@ struct Questions {
 impl Transport for Questions {
     async fn answer(&self, asks: Vec<Ask>) -> Vec<(Ask, Evidence)> {
         futures_util::future::join_all(asks.into_iter().map(|ask| async {
-            let evidence = self.one(&ask).await.map_err(|error| error.cause());
+            let evidence = self.one(&ask).await;
             (ask, evidence)
         }))
         .await
@@ -356,7 +356,14 @@ impl Transport for Questions {
 }
 
 impl Questions {
-    async fn one(&self, ask: &Ask) -> Result<Option<Vec<u8>>, FetchError> {
+    async fn one(&self, ask: &Ask) -> Evidence {
+        if let Ask::LogEntry { log, key } = ask {
+            return self.registry.search_log(log, key.clone()).await;
+        }
+        self.of_registry(ask).await.map_err(|error| error.cause())
+    }
+
+    async fn of_registry(&self, ask: &Ask) -> Result<Option<Vec<u8>>, FetchError> {
         let reference = |repository: &SmolStr, digest: &Digest| DigestReference {
             repository: repository.clone(),
             digest: digest.clone(),
@@ -376,7 +383,8 @@ impl Questions {
             Ask::Blob { repository, digest, size } => {
                 registry.blob(&reference(repository, digest), Some(*size), access).await?
             }
-            Ask::LogEntry { log, .. } => return Err(FetchError::no_such_service(log)),
+            // A log is no registry: see [`Self::one`].
+            Ask::LogEntry { .. } => return Ok(None),
         };
         Ok(bytes.map(Into::into))
     }

@@ -13,13 +13,7 @@ use crate::{
     observer::{Memory, Observer},
     options::Options,
     prove::Proofs,
-    wire::{
-        clients::Clients,
-        exchange::Exchange,
-        host::Hosts,
-        tls::{self, TlsError},
-        token::Tokens,
-    },
+    wire::{exchange::Exchange, tls::TlsError, token::Tokens},
 };
 pub(crate) use ask::refused;
 use bytes::Bytes;
@@ -76,24 +70,8 @@ impl Registry {
         credentials: Arc<dyn Credentials>,
         observer: Arc<dyn Observer>,
     ) -> Result<Self, TlsError> {
-        let options = Arc::new(options);
-        let given = options.hosts.values().chain([&options.everywhere]);
-        let special = given
-            .clone()
-            .any(|host| host.client_identity_pem.is_some() || host.server_name.is_some());
-        if special || !options.extra_ca_pem.is_empty() {
-            let roots = Arc::new(tls::roots(&options.extra_ca_pem)?);
-            for host in given {
-                tls::config(Arc::clone(&roots), host)?;
-            }
-        }
-        let exchange = Exchange {
-            clients: Clients::new(&options),
-            hosts: Hosts::new(options.per_host),
-            observer,
-            options: Arc::clone(&options),
-        };
-        let exchange = Arc::new(exchange);
+        let exchange = Arc::new(Exchange::new(options, observer)?);
+        let options = Arc::clone(&exchange.options);
         let inner = Inner {
             helpers: Helpers::new(Arc::clone(&exchange)),
             exchange,

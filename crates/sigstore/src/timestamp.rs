@@ -30,6 +30,9 @@ pub enum TimestampError {
     /// It is of other bytes.
     #[error("timestamp is of another message")]
     OtherMessage,
+    /// It answers another request: nonces differ, or there is none.
+    #[error("timestamp answers another request")]
+    OtherRequest,
     /// A hash function that is not sound or not known.
     #[error("timestamp uses an unsupported hash")]
     Hash,
@@ -139,4 +142,17 @@ pub fn to_annotation(response: &[u8]) -> String {
 /// comes from the caller.
 pub fn request(message: &[u8], nonce: u64) -> Vec<u8> {
     cms::request(message, nonce)
+}
+
+/// Checks that a response answers [`request`]: granted, over the same bytes, with the same nonce. Whose word it is, is
+/// another matter.
+///
+/// SPEC: RFC 3161 section 2.4.2: the nonce of the request is in the answer.
+pub fn check_answer(response: &[u8], message: &[u8], nonce: u64) -> Result<(), TimestampError> {
+    if response.len() > MAX_TIMESTAMP {
+        return Err(TimestampError::TooLarge);
+    }
+    let token = cms::Token::parse(response)?;
+    token.check_imprint(message)?;
+    token.check_nonce(nonce)
 }

@@ -108,6 +108,7 @@ impl Inner {
             expect: question.expect.clone(),
             operation: question.operation,
             retry: question.retry,
+            follow: true,
         };
         let place = place_in_location(&question.location, &question.rest);
         let scopes = question.scopes();

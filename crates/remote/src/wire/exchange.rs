@@ -5,6 +5,7 @@ use super::{
     guard::{self, Reach},
     host::{HostState, Hosts},
     pause,
+    tls::{self, TlsError},
 };
 use crate::{
     error::{FetchError, Guard, Malformed, Place, Underlying, Unreachable, clean},
@@ -55,6 +56,8 @@ pub(crate) struct Outgoing {
     pub(crate) operation: Operation,
     /// False for what must not happen twice.
     pub(crate) retry: bool,
+    /// False where a redirect is an answer like any other: what is sent is meant for nobody else.
+    pub(crate) follow: bool,
 }
 
 /// What came back.
@@ -81,6 +84,25 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
+    /// Certificates among the options are read now, those of the system when the first https host is asked.
+    pub(crate) fn new(options: Options, observer: Arc<dyn Observer>) -> Result<Self, TlsError> {
+        let given = || options.hosts.values().chain([&options.everywhere]);
+        let special =
+            given().any(|host| host.client_identity_pem.is_some() || host.server_name.is_some());
+        if special || !options.extra_ca_pem.is_empty() {
+            let roots = Arc::new(tls::roots(&options.extra_ca_pem)?);
+            for host in given() {
+                tls::config(Arc::clone(&roots), host)?;
+            }
+        }
+        Ok(Self {
+            clients: Clients::new(&options),
+            hosts: Hosts::new(options.per_host),
+            observer,
+            options: Arc::new(options),
+        })
+    }
+
     /// Sends, and sends again where that may help and the deadline leaves time for it.
     pub(crate) async fn send(
         &self,
@@ -259,7 +281,7 @@ impl Exchange {
                 let limit = self.options.caps.headers.into();
                 return Err(FetchError::TooLarge { place, what: "header bytes", limit });
             }
-            if !matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308) {
+            if !outgoing.follow || !matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308) {
                 return self.read(outgoing, response, headers, url, place, deadline).await;
             }
             let target = redirect(&url, &headers).ok_or_else(|| FetchError::Malformed {

@@ -277,6 +277,7 @@ async fn fetch(
                 },
                 operation: Operation::Token,
                 retry: true,
+                follow: true,
             },
             deadline,
             progress,

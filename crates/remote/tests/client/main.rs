@@ -8,6 +8,7 @@ mod guards;
 mod proofs;
 mod pull;
 mod push;
+mod services;
 
 use bytes::Bytes;
 use http::Method;

@@ -38,6 +38,7 @@ pub(super) struct Token<'a> {
     imprint: (&'a [u8], &'a [u8]),
     pub(super) time: Timestamp,
     pub(super) accuracy: u64,
+    nonce: Option<&'a [u8]>,
     certificates: Vec<Certificate>,
     signer: Signer<'a>,
 }
@@ -132,6 +133,7 @@ impl<'a> Token<'a> {
             imprint: stated.imprint,
             time: stated.time,
             accuracy: stated.accuracy,
+            nonce: stated.nonce,
             certificates,
             signer,
         })
@@ -142,6 +144,13 @@ impl<'a> Token<'a> {
         let (oid, stated) = self.imprint;
         let same = digest::digest(hash(oid)?, message).as_ref() == stated;
         same.then_some(()).ok_or(TimestampError::OtherMessage)
+    }
+
+    /// The statement carries this nonce.
+    pub(super) fn check_nonce(&self, nonce: u64) -> Result<(), TimestampError> {
+        let asked = der::integer(&nonce.to_be_bytes());
+        let same = Reader::new(&asked).take(der::INTEGER) == self.nonce;
+        same.then_some(()).ok_or(TimestampError::OtherRequest)
     }
 
     /// True when the signer is named as this certificate.
@@ -287,6 +296,7 @@ struct Statement<'a> {
     imprint: (&'a [u8], &'a [u8]),
     time: Timestamp,
     accuracy: u64,
+    nonce: Option<&'a [u8]>,
 }
 
 /// SPEC: RFC 3161 section 2.4.2, TSTInfo.
@@ -317,12 +327,14 @@ fn statement(info: &[u8]) -> Result<Statement<'_>, TimestampError> {
         // Milli- and microseconds: less than a second more.
         accuracy = accuracy.saturating_add(u64::from(!stated.is_empty()));
     }
-    // Ordering, nonce, the authority's name and extensions: nothing is decided by them.
-    for tag in [der::BOOLEAN, der::INTEGER, der::CONTEXT_0, der::CONTEXT_1] {
+    // Ordering, the authority's name and extensions: nothing is decided by them.
+    parts.take(der::BOOLEAN);
+    let nonce = parts.take(der::INTEGER);
+    for tag in [der::CONTEXT_0, der::CONTEXT_1] {
         parts.take(tag);
     }
     parts.end().ok_or_else(bad)?;
-    Ok(Statement { imprint: (oid, hashed), time, accuracy })
+    Ok(Statement { imprint: (oid, hashed), time, accuracy, nonce })
 }
 
 /// `YYYYMMDDHHMMSS[.fraction]Z`.

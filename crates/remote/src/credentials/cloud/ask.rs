@@ -103,6 +103,7 @@ impl Asking<'_> {
             .map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
         let idle = self.exchange.options.times.idle;
         let outgoing = Outgoing {
+            follow: true,
             method: question.method.clone(),
             host,
             path,
