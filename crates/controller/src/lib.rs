@@ -48,7 +48,7 @@ mod writing;
 pub use controller::{Controller, Handle};
 pub use decided::Decided;
 pub use readiness::Readiness;
-pub use uninstall::{Uninstalled, uninstall};
+pub use uninstall::{Uninstalled, scale_to_zero, uninstall};
 
 use kube::{
     Client, Config,

@@ -1,6 +1,10 @@
 //! Takes away what the API server would keep calling when nobody is there to answer.
 use crate::{kinds, object::api, options::Options, webhooks::reconcile};
-use kube::{Client, api::DeleteParams};
+use kube::{
+    Client,
+    api::{DeleteParams, Patch, PatchParams},
+};
+use serde_json::json;
 use sigward_document::Value;
 
 /// What was taken away.
@@ -33,6 +37,22 @@ pub async fn uninstall(client: &Client, options: &Options) -> Result<Uninstalled
         }
     }
     Ok(Uninstalled { webhook_configurations, leases })
+}
+
+/// Scales the Deployment to zero, so that no process is left that would register again. None is no error.
+///
+/// COMPAT: Kyverno's chart does the same before it removes webhooks.
+///
+/// # Errors
+/// The API server refuses or cannot be reached.
+pub async fn scale_to_zero(client: &Client, options: &Options) -> Result<(), kube::Error> {
+    let api = api(client, &kinds::deployments(), &options.namespace);
+    let none = json!({ "spec": { "replicas": 0 } });
+    match api.patch_scale(&options.deployment, &PatchParams::default(), &Patch::Merge(none)).await {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Whether nobody will come after this process: the Deployment is gone, going, or scaled to zero.

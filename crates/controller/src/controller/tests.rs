@@ -342,3 +342,32 @@ async fn a_secret_that_a_policy_names_is_watched() {
     eventually("it is forgotten", || known().is_none()).await;
     handle.shutdown().await;
 }
+
+#[tokio::test]
+async fn a_heartbeat_that_stopped_takes_no_webhook_away() {
+    let fake = Fake::new();
+    fake.put(POLICIES, policy("ghcr.io/org/app:*"));
+    // What a Kyverno that was here before left behind.
+    fake.put(
+        LEASES,
+        json!({
+            "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
+            "metadata": {
+                "namespace": "kyverno", "name": "kyverno-health",
+                "annotations": { "kyverno.io/last-request-time": "2020-01-01T00:00:00Z" },
+            },
+        }),
+    );
+    let handle = start(&fake);
+    eventually("the policy is ready", || ready_condition(&fake)["status"] == "True").await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    for (kind, name) in [
+        (MUTATING, "kyverno-resource-mutating-webhook-cfg"),
+        (VALIDATING, "kyverno-resource-validating-webhook-cfg"),
+    ] {
+        let webhooks = fake.get(kind, "", name).unwrap()["webhooks"].as_array().map_or(0, Vec::len);
+        assert_ne!(webhooks, 0, "{name}");
+    }
+    assert!(fake.get(MUTATING, "", "kyverno-verify-mutating-webhook-cfg").is_none());
+    handle.shutdown().await;
+}
