@@ -2,6 +2,7 @@
 
 mod admission;
 mod articles;
+mod deploy;
 mod exceptions;
 mod faults;
 mod interop;
@@ -135,6 +136,7 @@ fn cases() -> Vec<Case> {
     cases.extend(workloads::cases());
     cases.extend(rules::cases());
     cases.extend(exceptions::cases());
+    cases.extend(deploy::cases());
     cases.extend(faults::cases());
     cases
 }

@@ -6,6 +6,7 @@
 )]
 
 pub mod bench;
+pub mod chart;
 pub mod ci;
 pub mod cluster;
 pub mod conformance;
@@ -13,6 +14,7 @@ pub mod deny;
 pub mod differential;
 pub mod e2e;
 pub mod fuzz;
+pub mod image;
 pub mod layers;
 pub mod merge_keys;
 pub mod peers;

@@ -13,8 +13,8 @@ use clap::{Parser, Subcommand};
 use sigward_xtask::cluster::{self, Cluster};
 use sigward_xtask::peers::{self, Readiness};
 use sigward_xtask::{
-    bench, ci, conformance, deny, differential, e2e, fuzz, layers, merge_keys, process, tidy,
-    workspace,
+    bench, chart, ci, conformance, deny, differential, e2e, fuzz, image, layers, merge_keys,
+    process, tidy, workspace,
 };
 
 /// Chores of the project.
@@ -37,7 +37,7 @@ enum Chore {
     Deny,
     /// Build the real peers from their Go modules into the cache folder
     Peers {
-        /// Which sets: kubernetes, cosign3, cosign2, kyverno [default: the first three]
+        /// Which sets: kubernetes, cosign3, cosign2, sigstore, fulcio, helm, kyverno [default: all but the last]
         names: Vec<String>,
         /// Let it install etcd and docker-registry from Debian
         #[arg(long)]
@@ -84,6 +84,26 @@ enum Chore {
         /// Whose command lines
         #[command(subcommand)]
         of: DifferentialOf,
+    },
+    /// Make the Helm chart from the manifests
+    Chart,
+    /// Build the container image as an OCI layout; prints its digest
+    Image {
+        /// The folder of the layout; it is emptied first [default: target/image/layout]
+        #[arg(long)]
+        out: Option<PathBuf>,
+        /// Write the layout as a tar archive too
+        #[arg(long, value_name = "FILE")]
+        tar: Option<PathBuf>,
+        /// A static program that was built before
+        #[arg(long, value_name = "PROGRAM")]
+        program: Option<PathBuf>,
+        /// PEM file of the authorities to trust [default: this machine's]
+        #[arg(long, value_name = "FILE")]
+        authorities: Option<PathBuf>,
+        /// Build without optimisation: to try the image, not to ship it
+        #[arg(long)]
+        debug: bool,
     },
     /// Measure ours and the peers side by side
     Bench {
@@ -303,6 +323,23 @@ fn run(chore: &Chore) -> Result<ExitCode> {
                 }
                 Readiness::Missing(missing) => Ok(peers::skip("bench", &missing)?.into()),
             }
+        }
+        Chore::Chart => {
+            println!("written: {}", chart::write()?.display());
+            Ok(ExitCode::SUCCESS)
+        }
+        Chore::Image { out, tar, program, authorities, debug } => {
+            let defaults = image::Options::default();
+            let options = image::Options {
+                out: out.clone().unwrap_or(defaults.out),
+                tar: tar.clone(),
+                program: program.clone(),
+                authorities: authorities.clone().unwrap_or(defaults.authorities),
+                debug: *debug,
+            };
+            let digest = image::run(&options)?;
+            println!("{}@{digest}", options.out.display());
+            Ok(ExitCode::SUCCESS)
         }
         Chore::MergeKeys { swagger, release } => {
             let file = workspace::root().join(merge_keys::TABLE);

@@ -49,6 +49,7 @@ pub const RECIPES: &[Recipe] = &[
         ],
     },
     Recipe { name: "fulcio", programs: &[("github.com/sigstore/fulcio", "fulcio")] },
+    Recipe { name: "helm", programs: &[("helm.sh/helm/v3/cmd/helm", "helm")] },
     Recipe {
         name: "kyverno",
         programs: &[
@@ -59,7 +60,7 @@ pub const RECIPES: &[Recipe] = &[
 ];
 
 /// The sets that end-to-end runs need.
-pub const END_TO_END: &[&str] = &["kubernetes", "cosign3", "cosign2", "sigstore", "fulcio"];
+pub const END_TO_END: &[&str] = &["kubernetes", "cosign3", "cosign2", "sigstore", "fulcio", "helm"];
 
 /// Programs that come from Debian, with their packages.
 const DEBIAN: &[(&str, &str)] = &[("etcd", "etcd-server"), ("docker-registry", "docker-registry")];

@@ -323,18 +323,32 @@ pub(super) fn sign_image(
 
 /// Puts the shipped manifests into the cluster: CRDs first.
 pub(super) fn install(cluster: &Cluster, scratch: &Scratch) -> Result<()> {
-    let deploy = workspace::root().join("deploy");
-    for (flag, folder) in [("--filename", "crds"), ("--kustomize", "manifests")] {
+    install_crds(cluster, scratch, true)?;
+    let mut apply = cluster.kubectl();
+    apply.args(["apply", "--server-side", "--kustomize"]);
+    scratch.run(apply.arg(workspace::root().join("deploy/manifests")))?.succeeded()?;
+    Ok(())
+}
+
+/// Puts the CRDs into the cluster, unless they are there, and waits until they can be used.
+pub(super) fn install_crds(cluster: &Cluster, scratch: &Scratch, apply: bool) -> Result<()> {
+    if apply {
         let mut apply = cluster.kubectl();
-        apply.args(["apply", "--server-side", flag]).arg(deploy.join(folder));
-        scratch.run(&mut apply)?.succeeded()?;
+        apply.args(["apply", "--server-side", "--filename"]);
+        scratch.run(apply.arg(workspace::root().join("deploy/crds")))?.succeeded()?;
     }
     let wait = ["wait", "--for", "condition=Established", "crd", "--all", "--timeout", "30s"];
     scratch.run(cluster.kubectl().args(wait))?.succeeded()?;
     Ok(())
 }
 
-fn serve(program: &Path, kubeconfig: &Path, folder: &Path, metrics: u16) -> Result<Service> {
+/// Starts our process under an account.
+pub(super) fn serve(
+    program: &Path,
+    kubeconfig: &Path,
+    folder: &Path,
+    metrics: u16,
+) -> Result<Service> {
     let port = process::free_port()?;
     let mut command = Command::new(program);
     command
