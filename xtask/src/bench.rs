@@ -1,6 +1,13 @@
 //! Ours and the peers side by side, in one run: registry requests, wall clock, CPU, memory, size.
 
+mod aims;
+mod commands;
+mod figures;
+mod language;
 mod measure;
+mod names;
+mod pod_security;
+mod sigstore;
 mod webhook;
 
 use std::fmt::Write as _;
@@ -8,30 +15,85 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::{Context, Result};
-use sigward_testkit::registry::{Options as RegistryOptions, Registry};
+use anyhow::{Context, Result, bail};
 
+use self::figures::{Figures, Measured};
 pub use self::measure::{Cost, run_only_child};
-use crate::e2e::registry::{self, Image};
 use crate::e2e::scratch::Scratch;
-use crate::e2e::tools::{self, Algorithm, Format, Keys, Signing, Statement, Tool, Verifying};
-use crate::e2e::world::{NotYet, World};
+use crate::e2e::tools::Tool;
+use crate::e2e::world::World;
 use crate::peers::Peers;
 use crate::workspace;
 
 /// The sets of peers that take part.
 pub const PEERS: &[&str] = &["kubernetes", "cosign3", "cosign2", "kyverno"];
 
-/// Where the measured part of the document begins and ends; the words around it are written by hand.
-const MARKS: (&str, &str) = ("<!-- measured: begin -->\n", "<!-- measured: end -->\n");
+/// What of the document is measured; the words around it are written by hand.
+const TABLES: (&str, &str) = ("<!-- measured: begin -->\n", "<!-- measured: end -->\n");
+/// Where the document says which aims were met.
+const AIMS: (&str, &str) = ("<!-- aims: begin -->\n", "<!-- aims: end -->\n");
 
-/// A part of the benchmark.
+/// A part of the benchmark, which can be run alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Half {
-    /// The commands: our binary and cosign.
+pub enum Part {
+    /// `verify` and `sign` with keys: our binary and cosign.
     CommandLine,
-    /// Admission: our binary and Kyverno's admission controller.
+    /// Keyless blobs, and many images at once: our binary and cosign.
+    Sigstore,
+    /// `test` and `apply`: our binary and Kyverno's command line.
+    Language,
+    /// Images at admission, by key: our binary and Kyverno's admission controller.
     Webhook,
+    /// Many policies at admission, and the floor of TLS and parsing: the same two.
+    PodSecurity,
+    /// Images at admission, keyless with a timestamp: the same two.
+    Keyless,
+}
+
+impl Part {
+    const ALL: [Self; 6] = [
+        Self::CommandLine,
+        Self::Sigstore,
+        Self::Language,
+        // From here on the webhooks have the first core to themselves.
+        Self::Webhook,
+        Self::PodSecurity,
+        Self::Keyless,
+    ];
+
+    /// As `--only` takes it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::CommandLine => "command-line",
+            Self::Sigstore => "sigstore",
+            Self::Language => "language",
+            Self::Webhook => "webhook",
+            Self::PodSecurity => "pod-security",
+            Self::Keyless => "keyless",
+        }
+    }
+
+    fn title(self) -> &'static str {
+        match self {
+            Self::CommandLine => "Commands",
+            Self::Sigstore => "Keyless blobs, many images",
+            Self::Language => "Policies on the command line",
+            Self::Webhook => "Webhook, images signed with a key",
+            Self::PodSecurity => "Webhook, many policies",
+            Self::Keyless => "Webhook, keyless images",
+        }
+    }
+
+    fn measure(self, bench: &Bench<'_>) -> Result<Measured> {
+        match self {
+            Self::CommandLine => commands::measure(bench),
+            Self::Sigstore => sigstore::measure(bench),
+            Self::Language => language::measure(bench),
+            Self::Webhook => webhook::measure(bench),
+            Self::PodSecurity => webhook::policies::measure(bench),
+            Self::Keyless => webhook::keyless::measure(bench),
+        }
+    }
 }
 
 /// How to measure.
@@ -39,14 +101,14 @@ pub enum Half {
 pub struct Options {
     /// How many runs of each command count; the programs take turns.
     pub runs: usize,
-    /// Write the table to `docs/benchmarks.md`.
+    /// Write the tables to `docs/benchmarks.md`.
     pub write: bool,
     /// Leave our own binary out, which saves its release build.
     pub peers_only: bool,
     /// Our binary, if it is there already.
     pub sigward: Option<PathBuf>,
-    /// Only this half.
-    pub only: Option<Half>,
+    /// Only these parts; none given: all.
+    pub only: Vec<Part>,
     /// How long each load on the webhook lasts.
     pub seconds: u64,
     /// How many distinct images our webhook is asked about.
@@ -60,59 +122,20 @@ impl Options {
     }
 }
 
-/// One line of the table.
-struct Row {
-    work: &'static str,
-    verb: Verb,
-    format: Format,
-    by_tag: bool,
-    referrers: bool,
-}
-
-/// What is done.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Verb {
-    Verify,
-    Sign,
-}
-
-/// What one program needs for one row.
-struct Figures {
-    requests: u64,
-    cost: Cost,
-}
-
-const ROWS: &[Row] = &[
-    row("`verify --key`, bundle, by tag, referrers API", Verb::Verify, Format::Bundle, true, true),
-    row(
-        "`verify --key`, bundle, by digest, referrers API",
-        Verb::Verify,
-        Format::Bundle,
-        false,
-        true,
-    ),
-    row("`verify --key`, bundle, by tag, fallback tag", Verb::Verify, Format::Bundle, true, false),
-    row(
-        "`verify --key`, bundle, by digest, fallback tag",
-        Verb::Verify,
-        Format::Bundle,
-        false,
-        false,
-    ),
-    row("`verify --key`, legacy, by tag", Verb::Verify, Format::Legacy, true, false),
-    row("`verify --key`, legacy, by digest", Verb::Verify, Format::Legacy, false, false),
-    row("`sign --key`, bundle, by digest", Verb::Sign, Format::Bundle, false, true),
-    row("`sign --key`, legacy, by digest", Verb::Sign, Format::Legacy, false, true),
-];
-
-const fn row(work: &'static str, verb: Verb, format: Format, by_tag: bool, referrers: bool) -> Row {
-    Row { work, verb, format, by_tag, referrers }
-}
-
 /// What is measured against: the first is the one that ratios refer to.
 const COLUMNS: [Tool; 3] = [Tool::Cosign3, Tool::Cosign2, Tool::Sigward];
 
-/// Measures everything and prints the tables.
+/// What every part works with.
+struct Bench<'a> {
+    world: &'a World,
+    scratch: &'a Scratch,
+    options: &'a Options,
+}
+
+/// Measures every part that was asked for, prints its tables, and keeps them for the document.
+///
+/// # Errors
+/// A part that could not be measured; the others are measured, kept and written all the same.
 pub fn run(peers: Peers, options: &Options) -> Result<()> {
     let folder = workspace::root().join("target/bench");
     let world = World::new(peers, folder.clone(), true);
@@ -120,173 +143,56 @@ pub fn run(peers: Peers, options: &Options) -> Result<()> {
         let path = program.canonicalize();
         world.use_program(path.with_context(|| format!("cannot find {}", program.display()))?);
     }
-    let scratch = Scratch::new(folder.join("command-line"))?;
-    let mut tables = String::new();
-    if options.only != Some(Half::Webhook) {
-        tables.push_str("## Commands\n\n");
-        tables.push_str(&command_line(&world, &scratch, options)?);
+    let mut failed = Vec::new();
+    for part in Part::ALL {
+        if !options.only.is_empty() && !options.only.contains(&part) {
+            continue;
+        }
+        let scratch = Scratch::new(folder.join(part.name()))?;
+        let bench = Bench { world: &world, scratch: &scratch, options };
+        match part.measure(&bench) {
+            Ok(mut measured) => {
+                println!("## {}\n\n{}", part.title(), measured.tables);
+                measured.provenance = provenance(options)?;
+                measured.save(part)?;
+            }
+            Err(error) => {
+                eprintln!("{}: {error:#}", part.name());
+                failed.push(part.name());
+            }
+        }
     }
-    if options.only != Some(Half::CommandLine) {
-        tables.push_str("\n## Webhook\n\n");
-        tables.push_str(&webhook::measure(&world, &scratch, options)?);
+    let mut figures = Figures::default();
+    for part in Part::ALL {
+        if let Some(measured) = Measured::load(part)? {
+            figures.extend(&measured.figures);
+        }
     }
-    print!("{tables}");
+    println!("{}", aims::table(&figures));
     if options.write {
-        write(&world, &scratch, options, &tables)?;
+        let scratch = Scratch::new(folder.join("versions"))?;
+        write(&Bench { world: &world, scratch: &scratch, options }, &figures)?;
     }
-    Ok(())
+    if failed.is_empty() { Ok(()) } else { bail!("not measured: {}", failed.join(", ")) }
 }
 
-/// The commands, ours beside cosign's.
-fn command_line(world: &World, scratch: &Scratch, options: &Options) -> Result<String> {
-    let with = Registry::start(RegistryOptions::default())?;
-    let without =
-        Registry::start(RegistryOptions { referrers_api: false, ..RegistryOptions::default() })?;
-    let keys = tools::make_keys(world, scratch, Tool::Cosign3, Algorithm::P256, "k")?;
-    let mut table = String::new();
-    writeln!(
-        table,
-        "| work | program | registry requests | wall | CPU | peak memory | wall, of cosign 3's | memory, of cosign 3's |"
-    )?;
-    writeln!(table, "|---|---|---|---|---|---|---|---|")?;
-    for row in ROWS {
-        let registry = if row.referrers { &with } else { &without };
-        let figures = measure_row(world, scratch, registry, &keys, row, options)?;
-        let base =
-            figures.first().and_then(|(_, figures)| figures.as_ref()).map(|figures| figures.cost);
-        for (tool, figures) in &figures {
-            writeln!(table, "{}", line(row.work, *tool, figures.as_ref(), base))?;
-        }
-        eprintln!("{}: done", row.work);
-    }
-    table.push_str(&sizes(world, options)?);
-    Ok(table)
-}
-
-/// All programs on one row, taking turns, so that a busy moment of the machine meets all of them.
-fn measure_row(
-    world: &World,
-    scratch: &Scratch,
-    registry: &Registry,
-    keys: &Keys,
-    row: &Row,
-    options: &Options,
-) -> Result<Vec<(Tool, Option<Figures>)>> {
-    let name = format!("bench/{}-{}", row.format.name(), if row.by_tag { "tag" } else { "digest" });
-    let fresh = || registry::push(&registry.host(), &name, "v1", None);
-    let image = fresh()?;
-    // What is verified was signed by cosign 3, whoever verifies it.
-    let by_digest = image.by_digest();
-    let made = signing(row, Tool::Cosign3, keys, &by_digest);
-    tools::sign(world, scratch, &made)?.succeeded()?;
-    let columns = options.columns();
-    let mut costs: Vec<Vec<Cost>> = columns.iter().map(|_| Vec::new()).collect();
-    let mut requests = vec![0; columns.len()];
-    // The first turn warms the page cache and is not counted.
-    for turn in 0..=options.runs {
-        for (column, tool) in columns.iter().enumerate() {
-            let target = if row.verb == Verb::Sign { fresh()? } else { image.clone() };
-            let command = match command(world, scratch, row, *tool, keys, &target) {
-                Ok(command) => command,
-                Err(error) if error.downcast_ref::<NotYet>().is_some() => continue,
-                Err(error) => return Err(error),
-            };
-            registry.reset_log();
-            let before = registry.request_count();
-            let cost = measure::measure(&command, &scratch.path("cost.json"))?;
-            if turn == 0 {
-                continue;
-            }
-            if let (Some(costs), Some(requests)) = (costs.get_mut(column), requests.get_mut(column))
-            {
-                costs.push(cost);
-                *requests = registry.request_count().saturating_sub(before);
-            }
-        }
-    }
-    Ok(columns
-        .iter()
-        .zip(costs.iter().zip(requests))
-        .map(|(tool, (costs, requests))| {
-            (*tool, (!costs.is_empty()).then(|| Figures { requests, cost: measure::median(costs) }))
-        })
-        .collect())
-}
-
-fn signing<'a>(row: &Row, tool: Tool, keys: &'a Keys, image: &'a str) -> Signing<'a> {
-    Signing {
-        tool,
-        key: &keys.private,
-        format: row.format,
-        statement: Statement::Signature,
-        predicate: None,
-        image,
-    }
-}
-
-fn command(
-    world: &World,
-    scratch: &Scratch,
-    row: &Row,
-    tool: Tool,
-    keys: &Keys,
-    image: &Image,
-) -> Result<Command> {
-    let reference = if row.by_tag { image.by_tag() } else { image.by_digest() };
-    match row.verb {
-        Verb::Verify => {
-            let job = Verifying {
-                tool,
-                key: &keys.public,
-                format: row.format,
-                attestation: None,
-                image: &reference,
-            };
-            tools::verification(world, scratch, &job)
-        }
-        Verb::Sign => tools::signature(world, scratch, &signing(row, tool, keys, &reference)),
-    }
-}
-
-fn line(work: &str, tool: Tool, figures: Option<&Figures>, base: Option<Cost>) -> String {
-    let Some(Figures { requests, cost }) = figures else {
-        return format!("| {work} | {} | – | – | – | – | – | – |", tool.name());
-    };
-    let ratio = |ours: f64, theirs: Option<f64>| match theirs {
-        Some(theirs) if theirs > 0.0 => format!("1/{:.1}", theirs / ours),
-        _ => "–".to_owned(),
-    };
-    format!(
-        "| {work} | {} | {requests} | {:.1} ms | {:.1} ms | {:.1} MiB | {} | {} |",
-        tool.name(),
-        cost.wall * 1e3,
-        cost.cpu * 1e3,
-        cost.memory / 1_048_576.0,
-        ratio(cost.wall, base.map(|base| base.wall)),
-        ratio(cost.memory, base.map(|base| base.memory)),
-    )
-}
-
-fn sizes(world: &World, options: &Options) -> Result<String> {
-    let mut text = "\n| program | size |\n|---|---|\n".to_owned();
-    for &tool in options.columns() {
-        let Ok(program) = tool.program(world, &["verify"]) else { continue };
-        writeln!(text, "| {} | {:.1} MB |", tool.name(), measure::size(&program)? / 1e6)?;
-    }
-    Ok(text)
+/// When and how a part was measured.
+fn provenance(options: &Options) -> Result<String> {
+    Ok(format!(
+        "{}, `--runs {} --seconds {} --distinct {}`, load average at the end {}",
+        date()?,
+        options.runs,
+        options.seconds,
+        options.distinct,
+        load()
+    ))
 }
 
 /// Writes the tables with what a reader needs to judge them, and keeps the words around them.
-fn write(world: &World, scratch: &Scratch, options: &Options, tables: &str) -> Result<()> {
+fn write(bench: &Bench<'_>, figures: &Figures) -> Result<()> {
+    let Bench { world, scratch, options } = *bench;
     let mut text = String::new();
-    writeln!(
-        text,
-        "Measured by `cargo xtask bench --write --runs {} --seconds {}` on {}.\n",
-        options.runs,
-        options.seconds,
-        date()?
-    )?;
-    writeln!(text, "Machine: {}; load average at the end {}.\n", machine(), load())?;
+    writeln!(text, "Measured by `cargo xtask bench --write`.\n\nMachine: {}.\n", machine())?;
     for &tool in options.columns() {
         if let Ok(program) = tool.program(world, &["version"]) {
             let said = scratch.run(scratch.command(program).arg("version"))?.said();
@@ -295,15 +201,28 @@ fn write(world: &World, scratch: &Scratch, options: &Options, tables: &str) -> R
             writeln!(text, "* {}: {}", tool.name(), version.trim())?;
         }
     }
-    writeln!(text, "* Kyverno's admission controller: {}\n", webhook::kyverno_version()?)?;
-    text.push_str(tables);
+    writeln!(
+        text,
+        "* Kyverno's admission controller and command line: {}",
+        webhook::kyverno_version()?
+    )?;
+    for part in Part::ALL {
+        let Some(measured) = Measured::load(part)? else { continue };
+        write!(text, "\n## {}\n\n{}.\n\n{}", part.title(), measured.provenance, measured.tables)?;
+    }
     let path = workspace::root().join("docs/benchmarks.md");
-    let old = fs::read_to_string(&path)
-        .unwrap_or_else(|_| format!("# Benchmarks\n\n{}{}", MARKS.0, MARKS.1));
-    let (before, rest) = old.split_once(MARKS.0).context("the document has lost its mark")?;
-    let (_, after) = rest.split_once(MARKS.1).context("the document has lost its end mark")?;
-    let new = format!("{before}{}{text}{}{after}", MARKS.0, MARKS.1);
+    let old =
+        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let new = between(&between(&old, TABLES, &text)?, AIMS, &aims::table(figures))?;
     fs::write(&path, new).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// The document with what is between two marks replaced.
+fn between(document: &str, marks: (&str, &str), text: &str) -> Result<String> {
+    let lost = |mark: &str| format!("the document has lost `{}`", mark.trim());
+    let (before, rest) = document.split_once(marks.0).with_context(|| lost(marks.0))?;
+    let (_, after) = rest.split_once(marks.1).with_context(|| lost(marks.1))?;
+    Ok(format!("{before}{}{text}{}{after}", marks.0, marks.1))
 }
 
 fn load() -> String {
@@ -330,4 +249,36 @@ fn machine() -> String {
         after(&read("/proc/cpuinfo"), "model name"),
         after(&read("/proc/meminfo"), "MemTotal")
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::ValueEnum as _;
+
+    #[test]
+    fn a_part_is_chosen_by_the_name_that_it_is_kept_under() {
+        for part in Part::ALL {
+            assert_eq!(Part::from_str(part.name(), false), Ok(part));
+        }
+        assert_eq!(Part::value_variants().len(), Part::ALL.len());
+    }
+
+    #[test]
+    fn what_is_written_replaces_what_is_between_the_marks_and_nothing_else() {
+        let marks = ("<a>\n", "<b>\n");
+        assert_eq!(
+            between("x\n<a>\nold\n<b>\ny\n", marks, "new\n").unwrap(),
+            "x\n<a>\nnew\n<b>\ny\n"
+        );
+        assert!(between("x\n<a>\n", marks, "").is_err());
+    }
+
+    #[test]
+    fn the_document_has_its_marks() {
+        let text = fs::read_to_string(workspace::root().join("docs/benchmarks.md")).unwrap();
+        for marks in [TABLES, AIMS] {
+            between(&text, marks, "").unwrap();
+        }
+    }
 }

@@ -119,9 +119,9 @@ enum Chore {
         /// Our binary, built before [default: a release build]
         #[arg(long, value_name = "PROGRAM")]
         sigward: Option<PathBuf>,
-        /// Only this half: command-line or webhook
-        #[arg(long)]
-        only: Option<bench::Half>,
+        /// Only these parts, several with commas
+        #[arg(long, value_delimiter = ',')]
+        only: Vec<bench::Part>,
         /// Seconds that each load on the webhook lasts
         #[arg(long, default_value_t = 10)]
         seconds: u64,
@@ -314,7 +314,7 @@ fn run(chore: &Chore) -> Result<ExitCode> {
                         write: *write,
                         peers_only: *peers_only,
                         sigward: sigward.clone(),
-                        only: *only,
+                        only: only.clone(),
                         seconds: *seconds,
                         distinct: *distinct,
                     };

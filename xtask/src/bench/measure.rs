@@ -10,6 +10,7 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike as _;
 use serde::{Deserialize, Serialize};
 
+use super::figures::Figures;
 use crate::workspace;
 
 /// What one run cost.
@@ -21,6 +22,15 @@ pub struct Cost {
     pub cpu: f64,
     /// Peak resident memory, in bytes.
     pub memory: f64,
+}
+
+impl Cost {
+    /// Keeps the numbers for the aims.
+    pub(super) fn put(&self, figures: &mut Figures, work: &str, who: &str) {
+        figures.put(work, who, "wall", self.wall);
+        figures.put(work, who, "cpu", self.cpu);
+        figures.put(work, who, "memory", self.memory);
+    }
 }
 
 /// Runs a program as this process's only child and writes what it cost to a file.
@@ -86,6 +96,11 @@ pub(super) fn median(costs: &[Cost]) -> Cost {
         cpu: middle(|cost| cost.cpu),
         memory: middle(|cost| cost.memory),
     }
+}
+
+/// Seconds as a reader likes them.
+pub(super) fn time(seconds: f64) -> String {
+    if seconds < 1.0 { format!("{:.1} ms", seconds * 1e3) } else { format!("{seconds:.2} s") }
 }
 
 /// The size of a file, in bytes.

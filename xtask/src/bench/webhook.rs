@@ -2,7 +2,9 @@
 
 mod contestants;
 mod distinct;
+pub(super) mod keyless;
 mod load;
+pub(super) mod policies;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -18,7 +20,9 @@ use self::contestants::Contestant;
 pub(super) use self::contestants::kyverno_version;
 use self::distinct::{Distinct, Images};
 use self::load::Load;
-use super::Options;
+use super::figures::Measured;
+use super::names::{self, KYVERNO, SIGWARD};
+use super::{Bench, Options};
 use crate::e2e::registry::{self, Image};
 use crate::e2e::scratch::Scratch;
 use crate::e2e::tools::{self, Algorithm, Format, Signing, Statement, Tool};
@@ -45,35 +49,35 @@ struct Work {
 
 const WORKS: &[Work] = &[
     Work {
-        name: "bare TLS and HTTP (`/health/liveness`)",
+        name: names::LIVENESS,
         path: "/health/liveness",
         namespace: NAMESPACES[0],
         by_tag: false,
         patched: false,
     },
     Work {
-        name: "(a) a Pod that no policy matches",
+        name: names::NO_MATCH,
         path: MUTATE,
         namespace: NAMESPACES[0],
         by_tag: true,
         patched: false,
     },
     Work {
-        name: "(b) signed Pod by tag, warm",
+        name: names::WARM_TAG,
         path: MUTATE,
         namespace: NAMESPACES[1],
         by_tag: true,
         patched: true,
     },
     Work {
-        name: "(b) signed Pod by digest, warm",
+        name: names::WARM_DIGEST,
         path: MUTATE,
         namespace: NAMESPACES[1],
         by_tag: false,
         patched: false,
     },
     Work {
-        name: "(c) signed Pod by tag, cold (`useCache: false`)",
+        name: names::COLD_TAG,
         path: MUTATE,
         namespace: NAMESPACES[2],
         by_tag: true,
@@ -91,11 +95,9 @@ struct Figures {
 }
 
 /// Measures both webhooks and gives the tables.
-pub(super) fn measure(world: &World, scratch: &Scratch, options: &Options) -> Result<String> {
-    if workspace::find_program("wrk").is_none() {
-        crate::peers::apt_install(&["wrk"])?;
-    }
-    keep_to_second_core()?;
+pub(super) fn measure(bench: &Bench<'_>) -> Result<Measured> {
+    let Bench { world, scratch, options } = *bench;
+    prepare()?;
     let host = world.docker()?.host().to_owned();
     let keys = tools::make_keys(world, scratch, Tool::Cosign3, Algorithm::P256, "webhook")?;
     let image = registry::push(&host, "bench/app", "v1", None)?;
@@ -125,59 +127,102 @@ pub(super) fn measure(world: &World, scratch: &Scratch, options: &Options) -> Re
     )?;
     let reviews = reviews(scratch, &image)?;
 
-    let mut speeds = String::new();
-    writeln!(
-        speeds,
-        "| work | webhook | requests/s, 16 connections | CPU each, 1 / 16 connections | p50 / p99, 1 connection | p50 / p99, 16 connections | registry requests each, 1 / 16 connections | CPU, of Kyverno's, 1 / 16 connections |"
-    )?;
-    writeln!(speeds, "|---|---|---|---|---|---|---|---|")?;
+    let mut measured = Measured::default();
     let mut states = "\n| webhook | start to ready | resident, idle | resident, after the loads | program |\n|---|---|---|---|---|\n".to_owned();
     let mut many = "\n| distinct images, each for the first time, one after the other | webhook | CPU each | wall each | registry requests each | resident afterwards |\n|---|---|---|---|---|---|\n".to_owned();
     let mut columns = Vec::new();
-    let names: &[&str] = if options.peers_only { &["Kyverno"] } else { &["Kyverno", "Sigward"] };
-    for &name in names {
-        let folder = world.folder().join("webhook").join(name);
-        if folder.exists() {
-            fs::remove_dir_all(&folder)?;
-        }
-        fs::create_dir_all(&folder)?;
-        let contestant = if name == "Sigward" {
-            Contestant::sigward(world, &folder, &policies)?
-        } else {
-            Contestant::kyverno(world, scratch, &folder, &policies)?
-        };
-        // What is done at the start of a process is not what it holds when idle.
-        thread::sleep(Duration::from_secs(2));
+    for &who in whom(options) {
+        let contestant = contestant(bench, who, &policies)?;
         let idle = load::resident(contestant.pid())?;
         let mut figures = Vec::new();
         for (work, review) in WORKS.iter().zip(&reviews) {
             let found = one_work(world, &contestant, work, review, options.seconds)
-                .with_context(|| format!("{name}: {}", work.name))?;
-            eprintln!("{name}: {}: {:.0} requests/s", work.name, found.sixteen.rate);
+                .with_context(|| format!("{who}: {}", work.name))?;
+            eprintln!("{who}: {}: {:.0} requests/s", work.name, found.sixteen.rate);
             figures.push(found);
         }
         writeln!(
             states,
-            "| {name} | {:.0} ms | {idle:.1} MiB | {:.1} MiB | {:.1} MB |",
+            "| {who} | {:.0} ms | {idle:.1} MiB | {:.1} MiB | {:.1} MB |",
             contestant.ready.as_secs_f64() * 1e3,
             load::resident(contestant.pid())?,
             contestants::megabytes(&contestant.program)?,
         )?;
-        columns.push((name, figures));
-        let most = if name == "Sigward" { options.distinct } else { KYVERNO_DISTINCT };
+        columns.push((who, figures));
+        let most = if who == SIGWARD { options.distinct } else { KYVERNO_DISTINCT };
         let found = images.admit(&contestant, scratch, most)?;
-        eprintln!("{name}: {} distinct images", found.images);
-        writeln!(many, "{}", distinct_line(name, &found))?;
+        eprintln!("{who}: {} distinct images", found.images);
+        writeln!(many, "{}", distinct_line(who, &found))?;
+        let keep = &mut measured.figures;
+        keep.put(names::DISTINCT, who, "cpu 1", found.cpu);
+        keep.put(names::DISTINCT, who, "requests 1", found.requests);
+        keep.put(names::STATE, who, "ready", contestant.ready.as_secs_f64());
+        keep.put(names::STATE, who, "idle", idle * MIB);
+        keep.put(names::STATE, who, "after distinct", found.resident * MIB);
     }
-    for (at, work) in WORKS.iter().enumerate() {
+    let works: Vec<&str> = WORKS.iter().map(|work| work.name).collect();
+    speeds(&mut measured, &works, &columns)?;
+    measured.tables += &(many + &states);
+    Ok(measured)
+}
+
+/// Bytes, where the kernel's figures were turned into MiB.
+const MIB: f64 = 1_048_576.0;
+
+/// The load generator is there, and this process leaves the first core to the webhooks.
+fn prepare() -> Result<()> {
+    if workspace::find_program("wrk").is_none() {
+        crate::peers::apt_install(&["wrk"])?;
+    }
+    keep_to_second_core()
+}
+
+/// Who is measured.
+fn whom(options: &Options) -> &'static [&'static str] {
+    if options.peers_only { &[KYVERNO] } else { &[KYVERNO, SIGWARD] }
+}
+
+/// Starts one of them over a folder of policies and waits until it is idle.
+fn contestant(bench: &Bench<'_>, who: &str, policies: &Path) -> Result<Contestant> {
+    let folder = bench.scratch.path(who);
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    fs::create_dir_all(&folder)?;
+    let contestant = if who == SIGWARD {
+        Contestant::sigward(bench.world, &folder, policies)?
+    } else {
+        Contestant::kyverno(bench.world, bench.scratch, &folder, policies)?
+    };
+    // What is done at the start of a process is not what it holds when idle.
+    thread::sleep(Duration::from_secs(2));
+    Ok(contestant)
+}
+
+/// The table of loads: for each work, each webhook. Keeps the numbers too.
+fn speeds(
+    measured: &mut Measured,
+    works: &[&str],
+    columns: &[(&'static str, Vec<Figures>)],
+) -> Result<()> {
+    writeln!(
+        measured.tables,
+        "| work | webhook | requests/s, 16 connections | CPU each, 1 / 16 connections | p50 / p99, 1 connection | p50 / p99, 16 connections | registry requests each, 1 / 16 connections | CPU, of Kyverno's, 1 / 16 connections |"
+    )?;
+    writeln!(measured.tables, "|---|---|---|---|---|---|---|---|")?;
+    for (at, work) in works.iter().enumerate() {
         let base = columns.first().and_then(|(_, figures)| figures.get(at));
-        for (name, figures) in &columns {
-            if let Some(found) = figures.get(at) {
-                writeln!(speeds, "{}", line(work, name, found, base))?;
-            }
+        for (who, figures) in columns {
+            let Some(found) = figures.get(at) else { continue };
+            writeln!(measured.tables, "{}", line(work, who, found, base))?;
+            let keep = &mut measured.figures;
+            keep.put(work, who, "cpu 1", found.one.cpu);
+            keep.put(work, who, "cpu 16", found.sixteen.cpu);
+            keep.put(work, who, "p99 1", found.one.p99);
+            keep.put(work, who, "requests 1", found.registry.0);
         }
     }
-    Ok(speeds + &many + &states)
+    Ok(())
 }
 
 fn distinct_line(name: &str, found: &Distinct) -> String {
@@ -199,30 +244,48 @@ fn one_work(
     review: &Review,
     seconds: u64,
 ) -> Result<Figures> {
-    let url = format!("{}{}", contestant.url, work.path);
     let admitted = || -> Result<()> {
         if work.path != MUTATE {
             return Ok(());
         }
-        let said = contestant.ask(work.path, &review.body)?;
-        let answer: Value =
-            serde_json::from_str(&said).with_context(|| format!("no review: {said}"))?;
-        let response = answer.get("response").context("a review without a response")?;
-        let allowed = response.get("allowed").and_then(Value::as_bool) == Some(true);
+        let (allowed, response) = answer(contestant, work.path, &review.body)?;
         let patched = response.get("patch").is_some();
-        ensure!(allowed && (patched || !work.patched), "not what was expected: {said}");
+        ensure!(allowed && (patched || !work.patched), "not what was expected: {response}");
         Ok(())
     };
+    loads(contestant, work.path, review, seconds, &admitted, &|| logged(world))
+}
+
+/// What a webhook answers to a review: whether it admits, and the whole response.
+fn answer(contestant: &Contestant, path: &str, body: &Path) -> Result<(bool, Value)> {
+    let said = contestant.ask(path, body)?;
+    let answer: Value =
+        serde_json::from_str(&said).with_context(|| format!("no review: {said}"))?;
+    let response = answer.get("response").context("a review without a response")?;
+    let allowed = response.get("allowed").and_then(Value::as_bool) == Some(true);
+    Ok((allowed, response.clone()))
+}
+
+/// The load of one connection and of sixteen, between answers that were looked at.
+fn loads(
+    contestant: &Contestant,
+    path: &str,
+    review: &Review,
+    seconds: u64,
+    judge: &dyn Fn() -> Result<()>,
+    registry: &dyn Fn() -> Result<u32>,
+) -> Result<Figures> {
+    let url = format!("{}{path}", contestant.url);
     // The first request makes connections and fills caches; the second is as warm as the work allows.
-    admitted()?;
-    admitted()?;
-    let before = logged(world)?;
+    judge()?;
+    judge()?;
+    let before = registry()?;
     let one = load::post(contestant.pid(), &url, &review.script, 1, seconds)?;
     // The load ends with a request under way: one more or less does not show in thousands.
-    let between = logged(world)?;
+    let between = registry()?;
     let sixteen = load::post(contestant.pid(), &url, &review.script, 16, seconds)?;
-    let after = logged(world)?;
-    admitted()?;
+    let after = registry()?;
+    judge()?;
     let registry =
         (f64::from(between - before) / one.requests, f64::from(after - between) / sixteen.requests);
     Ok(Figures { one, sixteen, registry })
@@ -244,7 +307,7 @@ fn keep_to_second_core() -> Result<()> {
     Ok(())
 }
 
-fn line(work: &Work, name: &str, found: &Figures, base: Option<&Figures>) -> String {
+fn line(work: &str, name: &str, found: &Figures, base: Option<&Figures>) -> String {
     let ratio = base.map_or_else(String::new, |base| {
         let times = |theirs: &Load, ours: &Load| theirs.cpu / ours.cpu;
         format!(
@@ -255,8 +318,7 @@ fn line(work: &Work, name: &str, found: &Figures, base: Option<&Figures>) -> Str
     });
     let pair = |load: &Load| format!("{:.2} / {:.2} ms", load.p50 * 1e3, load.p99 * 1e3);
     format!(
-        "| {} | {name} | {:.0} | {:.3} / {:.3} ms | {} | {} | {:.2} / {:.2} | {ratio} |",
-        work.name,
+        "| {work} | {name} | {:.0} | {:.3} / {:.3} ms | {} | {} | {:.2} / {:.2} | {ratio} |",
         found.sixteen.rate,
         found.one.cpu * 1e3,
         found.sixteen.cpu * 1e3,
@@ -322,29 +384,32 @@ fn reviews(scratch: &Scratch, image: &Image) -> Result<Vec<Review>> {
         .enumerate()
         .map(|(at, work)| {
             let reference = if work.by_tag { image.by_tag() } else { image.by_digest() };
-            let body = scratch.write(
-                &format!("review-{at}.json"),
-                &review(work.namespace, &reference).to_string(),
-            )?;
-            let script = scratch.write(&format!("review-{at}.lua"), &script(work, &body))?;
-            Ok(Review { body, script })
+            let review = review(&pod(work.namespace, &reference));
+            Review::write(scratch, &at.to_string(), &review, work.path == MUTATE)
         })
         .collect()
 }
 
-fn script(work: &Work, body: &Path) -> String {
-    if work.path != MUTATE {
-        return "wrk.method = \"GET\"\n".to_owned();
+impl Review {
+    /// Writes the review and the script that posts it over and over, or one that only gets.
+    fn write(scratch: &Scratch, name: &str, review: &Value, posted: bool) -> Result<Self> {
+        let body = scratch.write(&format!("review-{name}.json"), &review.to_string())?;
+        let script = if posted {
+            format!(
+                "wrk.method = \"POST\"\nwrk.headers[\"Content-Type\"] = \"application/json\"\nwrk.body = io.open(\"{}\"):read(\"*a\")\n",
+                body.display()
+            )
+        } else {
+            "wrk.method = \"GET\"\n".to_owned()
+        };
+        let script = scratch.write(&format!("review-{name}.lua"), &script)?;
+        Ok(Self { body, script })
     }
-    format!(
-        "wrk.method = \"POST\"\nwrk.headers[\"Content-Type\"] = \"application/json\"\nwrk.body = io.open(\"{}\"):read(\"*a\")\n",
-        body.display()
-    )
 }
 
-/// A Pod of one container, as the API server would ask about it; dry run, so that no events and reports are written.
-fn review(namespace: &str, image: &str) -> Value {
-    let pod = json!({
+/// A Pod of one container.
+fn pod(namespace: &str, image: &str) -> Value {
+    json!({
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": { "name": "app", "namespace": namespace, "labels": { "app": "app" } },
@@ -353,7 +418,13 @@ fn review(namespace: &str, image: &str) -> Value {
             "restartPolicy": "Always",
             "serviceAccountName": "default",
         },
-    });
+    })
+}
+
+/// A Pod as the API server would ask about it; dry run, so that no events and reports are written.
+fn review(pod: &Value) -> Value {
+    let of_pod = |field: &str| pod.pointer(&format!("/metadata/{field}")).cloned();
+    let (name, namespace) = (of_pod("name"), of_pod("namespace"));
     let kind = json!({ "group": "", "version": "v1", "kind": "Pod" });
     let resource = json!({ "group": "", "version": "v1", "resource": "pods" });
     json!({
@@ -365,7 +436,7 @@ fn review(namespace: &str, image: &str) -> Value {
             "resource": resource,
             "requestKind": kind,
             "requestResource": resource,
-            "name": "app",
+            "name": name,
             "namespace": namespace,
             "operation": "CREATE",
             "userInfo": { "username": "dev", "groups": ["system:authenticated"] },

@@ -174,7 +174,7 @@ impl Images {
         let mut config = String::new();
         for serial in 0..count {
             let image = format!("{}/{REPOSITORY}:{}", self.host(), tag(serial));
-            let body = super::review(super::NAMESPACES[3], &image).to_string();
+            let body = super::review(&super::pod(super::NAMESPACES[3], &image)).to_string();
             let body = body.replace('\\', "\\\\").replace('"', "\\\"");
             writeln!(
                 config,
