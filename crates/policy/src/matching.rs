@@ -8,7 +8,7 @@ use crate::{
     compile::KindPattern,
     matching::{
         selector::Selector,
-        subject::{Candidate, Subject},
+        subject::{Candidate, Envelope, Subject},
     },
     request::Operation,
     stop::Stop,
@@ -109,6 +109,16 @@ impl Block {
         }
     }
 
+    /// Whether a `match` block can be about a request with this envelope, whatever else it asks for.
+    pub(crate) fn may_match(&self, envelope: &Envelope<'_>) -> bool {
+        match self.joined {
+            Joined::Any => self.filters.iter().any(|filter| filter.fits(envelope)),
+            Joined::All => {
+                !self.filters.is_empty() && self.filters.iter().all(|filter| filter.fits(envelope))
+            }
+        }
+    }
+
     /// Every kind pattern that is written in the block.
     pub(crate) fn kinds(&self) -> impl Iterator<Item = &KindPattern> {
         self.filters.iter().flat_map(|filter| &filter.kinds)
@@ -152,28 +162,29 @@ impl Filter {
                     && other.operations.iter().all(|o| self.operations.contains(o))))
     }
 
-    /// Cheapest first: the envelope, then the object, then the namespace's labels, then roles.
-    fn matches(&self, candidate: &mut dyn Candidate, user: UserInfo) -> Result<bool, Stop> {
+    /// What the envelope alone decides: operation, kind, namespace.
+    fn fits(&self, envelope: &Envelope<'_>) -> bool {
         if self.is_empty() {
-            return Ok(false);
+            return false;
         }
-        let envelope = candidate.envelope();
         if !self.operations.is_empty() && !self.operations.contains(&envelope.operation) {
-            return Ok(false);
+            return false;
         }
         if !self.kinds.is_empty()
             && !self.kinds.iter().any(|k| kind::matches(k, envelope.kind, envelope.sub_resource))
         {
-            return Ok(false);
+            return false;
         }
         let is_namespace = kind::is_namespace(envelope.kind);
-        if !self.namespaces.is_empty() {
-            let namespace = if is_namespace { envelope.name } else { envelope.namespace };
-            if !any_matches(&self.namespaces, namespace) {
-                return Ok(false);
-            }
-        }
-        if is_namespace && self.namespace_selector.is_some() {
+        let namespace = if is_namespace { envelope.name } else { envelope.namespace };
+        (self.namespaces.is_empty() || any_matches(&self.namespaces, namespace))
+            && !(is_namespace && self.namespace_selector.is_some())
+    }
+
+    /// Cheapest first: the envelope, then the object, then the namespace's labels, then roles.
+    fn matches(&self, candidate: &mut dyn Candidate, user: UserInfo) -> Result<bool, Stop> {
+        let envelope = candidate.envelope();
+        if !self.fits(&envelope) {
             return Ok(false);
         }
         if !self.names.is_empty() {

@@ -5,6 +5,7 @@ use crate::{
     functions,
     matching::{exclusion::Exclusions, kind},
     request::{Request, Selection, Stage},
+    rule::Action,
 };
 use sigward_document::wildcard;
 use sigward_jmespath::Functions;
@@ -120,9 +121,16 @@ impl Snapshot {
                 && admitted
                 && (namespace.is_empty() || *namespace == request.namespace)
                 && policy.rules.iter().any(|rule| {
-                    rule.matches
-                        .kinds()
-                        .any(|k| kind::matches(k, envelope.kind, envelope.sub_resource))
+                    // For these it counts that the policy is there: what was made before has to go when a rule
+                    // matches no longer, and an annotation that is already there may not speak for a policy.
+                    if request.stage == Stage::Generating
+                        || matches!(rule.action, Action::VerifyImages(_))
+                    {
+                        let mut kinds = rule.matches.kinds();
+                        return kinds
+                            .any(|k| kind::matches(k, envelope.kind, envelope.sub_resource));
+                    }
+                    rule.matches.may_match(&envelope)
                 })
         });
         indices

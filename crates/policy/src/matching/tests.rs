@@ -63,6 +63,26 @@ fn kinds(kinds: &[&str]) -> Filter {
 fn check(filter: Filter, mut request: Request, expected: bool) {
     let block = Block { joined: Joined::Any, filters: vec![filter.clone()] };
     assert_eq!(block.matches(&mut request).unwrap(), expected, "{filter:?}");
+    // Policies are chosen by the envelope before anything else is asked.
+    assert!(block.may_match(&request.envelope()) || !expected, "{filter:?}");
+}
+
+#[test]
+fn the_envelope_rules_out_other_operations_kinds_and_namespaces() {
+    let may = |joined, filters: &[Filter]| {
+        Block { joined, filters: filters.to_vec() }.may_match(&pod().envelope())
+    };
+    let other = Filter { namespaces: names(&["prod"]), ..Filter::default() };
+    let later = Filter { operations: vec![Operation::Update], ..kinds(&["Pod"]) };
+    let named = Filter { names: names(&["db"]), ..kinds(&["Pod"]) };
+    for ruled_out in [&other, &later, &kinds(&["Service"]), &Filter::default()] {
+        assert!(!may(Joined::Any, std::slice::from_ref(ruled_out)), "{ruled_out:?}");
+        assert!(!may(Joined::All, &[kinds(&["Pod"]), ruled_out.clone()]), "{ruled_out:?}");
+        assert!(may(Joined::Any, &[kinds(&["Pod"]), ruled_out.clone()]), "{ruled_out:?}");
+    }
+    // The name may be one that the server has yet to make: it takes the object to tell.
+    assert!(may(Joined::All, &[named]));
+    assert!(!may(Joined::All, &[]) && !may(Joined::Any, &[]));
 }
 
 fn names(list: &[&str]) -> Vec<SmolStr> {
