@@ -346,3 +346,29 @@ fn a_misspelt_field_is_named_with_its_place() {
         expected.iter().map(|(path, kind)| (path.as_str(), *kind)).collect::<Vec<_>>()
     );
 }
+
+#[test]
+fn each_definition_stores_the_version_that_the_peer_stores() {
+    let stored = |plural: &str| {
+        let all = crds();
+        let one = all.iter().find(|one| one["metadata"]["name"] == plural).unwrap();
+        let versions = one["spec"]["versions"].as_array().unwrap().clone();
+        assert!(versions.iter().all(|version| version["served"] == true), "{plural}");
+        let (stored, older): (Vec<Json>, Vec<Json>) =
+            versions.into_iter().partition(|version| version["storage"] == true);
+        let names = |versions: Vec<Json>| -> Vec<String> {
+            versions.iter().map(|one| one["name"].as_str().unwrap().to_owned()).collect()
+        };
+        (names(stored), names(older))
+    };
+    for (plural, version, older) in [
+        ("clusterpolicies.kyverno.io", "v1", Some("v2beta1")),
+        ("policies.kyverno.io", "v1", Some("v2beta1")),
+        ("policyexceptions.kyverno.io", "v2", Some("v2beta1")),
+        ("policyreports.wgpolicyk8s.io", "v1alpha2", None),
+        ("clusterpolicyreports.wgpolicyk8s.io", "v1alpha2", None),
+    ] {
+        let expected: Vec<String> = older.into_iter().map(str::to_owned).collect();
+        assert_eq!(stored(plural), (vec![version.to_owned()], expected), "{plural}");
+    }
+}

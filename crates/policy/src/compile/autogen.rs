@@ -360,6 +360,23 @@ mod tests {
     }
 
     #[test]
+    fn a_generated_name_is_cut_at_63_characters() {
+        let name = |written: &str, controllers: &str| {
+            let json =
+                format!(r#"[{{"name":"{written}","match":{{"resources":{{"kinds":["Pod"]}}}}}}]"#);
+            let generated = generate(&rules(&json), Some(controllers));
+            generated[0].document.str_at(&["name"]).unwrap().to_owned()
+        };
+        assert_eq!(name("r", "Deployment"), "autogen-r");
+        assert_eq!(name("r", "CronJob"), "autogen-cronjob-r");
+        let fits = "n".repeat(63 - "autogen-".len());
+        assert_eq!(name(&fits, "Deployment"), format!("autogen-{fits}"));
+        let cut = name(&format!("{fits}x"), "Deployment");
+        assert_eq!(cut, format!("autogen-{fits}"));
+        assert_eq!(name(&"n".repeat(63), "CronJob").len(), 63);
+    }
+
+    #[test]
     fn long_names_that_would_meet_end_in_a_hash() {
         let long = "n".repeat(60);
         let json = format!(

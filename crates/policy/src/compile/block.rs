@@ -90,6 +90,13 @@ fn filter(wire: &ResourceFilter, path: &str, place: Place, sink: &mut Sink) -> F
         }
         let name = SmolStr::new(&subject.name);
         filter.subjects.push(match subject.kind.as_str() {
+            "User" | "Group" if !subject.namespace.is_empty() => {
+                sink.warn(
+                    &format!("{path}.namespace"),
+                    format!("has no effect: a {} is of no namespace", subject.kind),
+                );
+                if subject.kind == "User" { Subject::User(name) } else { Subject::Group(name) }
+            }
             "User" => Subject::User(name),
             "Group" => Subject::Group(name),
             "ServiceAccount" => {
@@ -184,6 +191,13 @@ pub(crate) fn selector(wire: &LabelSelector, path: &str, sink: &mut Sink) -> Sel
     for (i, requirement) in wire.match_expressions.iter().enumerate() {
         let values: Vec<SmolStr> = requirement.values.iter().map(SmolStr::new).collect();
         let path = format!("{path}.matchExpressions[{i}]");
+        if !wildcard::contains_wildcard(&requirement.key) && !is_label_key(&requirement.key) {
+            sink.error(&path, format!("`{}` is not a valid label key", requirement.key));
+        }
+        let alone = matches!(requirement.operator.as_str(), "Exists" | "DoesNotExist");
+        if alone && !values.is_empty() {
+            sink.error(&path, format!("`{}` takes no `values`", requirement.operator));
+        }
         let listed = |values: Vec<SmolStr>, sink: &mut Sink| {
             if values.is_empty() {
                 sink.error(&path, "`values` must not be empty");

@@ -227,6 +227,17 @@ fn check_spec(spec: &Spec, namespaced: bool, sink: &mut Sink) {
             "use failureAction in the rule",
         );
     }
+    let generates = spec.rules.iter().any(|rule| rule.generate.is_some());
+    let mutates = spec.rules.iter().any(|rule| rule.mutate.is_some());
+    for (set, there, field, what) in [
+        (spec.generate_existing, generates, "generateExisting", "generate"),
+        (spec.mutate_existing_on_policy_update, mutates, "mutateExistingOnPolicyUpdate", "mutate"),
+        (spec.use_server_side_apply, generates, "useServerSideApply", "generate"),
+    ] {
+        if set == Some(true) && !there {
+            sink.warn(&format!("spec.{field}"), format!("has no effect: no rule has `{what}`"));
+        }
+    }
     if spec.rules.is_empty() {
         sink.warn("spec.rules", "the policy has no rules");
     }

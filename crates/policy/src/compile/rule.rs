@@ -1,6 +1,7 @@
 //! One rule from the wire.
 use super::{
-    Sink, block, conditions, context, generate, mutate, names::Scope, validate, verify_images,
+    Sink, block, conditions, context, generate, mutate, names::Scope, reach, validate,
+    verify_images,
 };
 use crate::{
     images::extract::Extractor,
@@ -79,6 +80,10 @@ pub(crate) fn compile(
             sink.error(&match_path, "the kind `*` cannot stand beside other kinds");
         }
     }
+    reach::check(wire, &matches, path, ground, sink);
+    if let Some(document) = document.get("exclude") {
+        empty_exclude(document, path, sink);
+    }
     let mut scope = Scope { background: ground.background, ..Scope::default() };
     let entries = context::compile(
         &wire.context,
@@ -142,6 +147,15 @@ pub(crate) fn compile(
         properties,
         action,
     })
+}
+
+/// A list without filters excludes nothing: the filters were forgotten, or are somewhere else.
+fn empty_exclude(exclude: &Value, path: &str, sink: &mut Sink) {
+    for list in ["any", "all"] {
+        if exclude.get(list).and_then(Value::as_list).is_some_and(<[Value]>::is_empty) {
+            sink.error(&format!("{path}.exclude.{list}"), "an empty list excludes nothing");
+        }
+    }
 }
 
 /// Exactly one action.

@@ -1,6 +1,6 @@
 //! `validate` from the wire: exactly one check, and patterns that mean something.
 mod for_each;
-mod pattern;
+pub(super) mod pattern;
 
 use super::{Sink, cluster_policy, conditions, names::Scope, pod_security, rule::Ground};
 use crate::{

@@ -108,6 +108,16 @@ fn lists_are_those_of_the_peer() {
 }
 
 #[test]
+fn the_pairs_of_an_object_come_sorted_by_key() {
+    check(
+        r#"items(`{"c":1,"a":2,"b":3}`, 'k', 'v')"#,
+        Ok(r#"[{"k": "a", "v": 2}, {"k": "b", "v": 3}, {"k": "c", "v": 1}]"#),
+    );
+    // The peer's projection has the order of a Go map, which is another each time; ours is always this one.
+    check(r#"`{"c":1,"a":2,"b":3}`.*"#, Ok("[2, 3, 1]"));
+}
+
+#[test]
 fn arithmetic_is_that_of_the_peer() {
     for (expression, expected) in [
         ("round(`2.5`,`0`)", Ok("3")),

@@ -416,3 +416,134 @@ fn a_validate_rule_without_a_mistake_is_silent() {
         assert!(lines.is_empty(), "{lines:#?}");
     }
 }
+
+#[test]
+fn what_a_rule_may_reach_is_checked_when_it_is_loaded() {
+    let of = |kind: &str, namespace: &str, rule: &str| {
+        policy("", rule)
+            .replace("ClusterPolicy", kind)
+            .replace(r#""name":"p""#, &format!(r#""name":"p"{namespace}"#))
+    };
+    let cluster = |rule: &str| of("ClusterPolicy", "", rule);
+    let own = |rule: &str| of("Policy", r#","namespace":"n""#, rule);
+    let map = r#""apiVersion":"v1","kind":"ConfigMap","name":"x""#;
+    let from = |source: &str| format!(r#"{MATCH},"generate":{{{map},"namespace":"n",{source}}}"#);
+    let in_y = format!(r#"{MATCH},"generate":{{{map},"namespace":"y","data":{{}}}}"#);
+    for (document, expected) in [
+        (
+            cluster(&format!(r#"{MATCH},"generate":{{{map},"data":{{}}}}"#)),
+            "generate.namespace: a ConfigMap needs a namespace",
+        ),
+        (
+            cluster(&format!(r#"{MATCH},"generate":{{"foreach":[{{{map},"data":{{}}}}]}}"#)),
+            "generate.foreach[0].namespace: a ConfigMap needs a namespace",
+        ),
+        (own(&in_y), "generate.namespace: a Policy reaches no other namespace than its own, `n`"),
+        (
+            own(&from(r#""clone":{"name":"a","namespace":"z"}"#)),
+            "clone.namespace: a Policy reaches",
+        ),
+        (
+            own(&from(r#""cloneList":{"kinds":["v1/Secret"],"namespace":"z"}"#)),
+            "cloneList.namespace: a Policy reaches",
+        ),
+        (cluster(&from(r#""clone":{"namespace":"z"}"#)), "a clone needs the `name` of its source"),
+        (cluster(&from(r#""cloneList":{"namespace":"z"}"#)), "a cloneList needs `kinds`"),
+        (
+            cluster(&from(r#""data":{}"#).replace(
+                r#""any":[{"resources":{"kinds":["Pod"]}}]"#,
+                r#""resources":{"kinds":["ConfigMap"]}"#,
+            )),
+            "generate.kind: the kind that is generated and the kind that is matched should not be the same",
+        ),
+        (
+            cluster(&from(r#""data":{}"#).replace("Pod", "*")),
+            "generate: a rule for every kind cannot generate",
+        ),
+        (
+            cluster(&from(
+                r#""clone":{"name":"a","namespace":"z"},"orphanDownstreamOnPolicyDelete":true"#,
+            )),
+            "warning spec.rules[0].generate.orphanDownstreamOnPolicyDelete: has no effect",
+        ),
+        (
+            own(&format!(
+                r#"{MATCH},"mutate":{{"patchStrategicMerge":{{}},"targets":[{{"kind":"Pod","namespace":"z"}}]}}"#
+            )),
+            "mutate.targets[0].namespace: a Policy reaches no other namespace",
+        ),
+        (
+            cluster(&format!(
+                r#"{MATCH},"mutate":{{"patchStrategicMerge":{{"metadata":{{"labels":{{"a":1}}}}}}}}"#
+            )),
+            "mutate.patchStrategicMerge.metadata.labels.a: labels and annotations are strings",
+        ),
+        (
+            cluster(&format!(
+                r#"{MATCH},"mutate":{{"foreach":[{{"list":"request.object.a","patchStrategicMerge":{{"metadata":{{"annotations":{{"a":true}}}}}}}}]}}"#
+            )),
+            "foreach[0].patchStrategicMerge.metadata.annotations.a: labels and annotations are strings",
+        ),
+        (
+            cluster(&format!(
+                r#"{},"mutate":{{"patchStrategicMerge":{{"spec":{{}}}}}}"#,
+                MATCH.replace("Pod", "*")
+            )),
+            "mutate.patchStrategicMerge: a rule for every kind can only speak of metadata",
+        ),
+        (
+            own(&format!(r#"{},{PIN}"#, MATCH.replace("Pod", "Namespace"))),
+            "match: a Policy never sees `Namespace`",
+        ),
+    ] {
+        check(&document, expected);
+    }
+    let lines = said(&own(&format!(r#"{MATCH},{PIN}"#)));
+    assert!(lines.is_empty(), "{lines:#?}");
+}
+
+#[test]
+fn a_filter_that_means_nothing_is_told_when_it_is_loaded() {
+    let with = |resources: &str, rest: &str| {
+        let filter = format!(r#"{{"resources":{{"kinds":["Pod"]{resources}}}{rest}}}"#);
+        policy(r#""background":false,"#, &format!(r#""match":{{"any":[{filter}]}},{PIN}"#))
+    };
+    for (document, expected) in [
+        (
+            with(
+                r#","selector":{"matchExpressions":[{"key":"a","operator":"Exists","values":["b"]}]}"#,
+                "",
+            ),
+            "matchExpressions[0]: `Exists` takes no `values`",
+        ),
+        (
+            with(
+                r#","namespaceSelector":{"matchExpressions":[{"key":"a b","operator":"Exists"}]}"#,
+                "",
+            ),
+            "matchExpressions[0]: `a b` is not a valid label key",
+        ),
+        (
+            with("", r#","subjects":[{"kind":"User","name":"x","namespace":"y"}]"#),
+            "warning spec.rules[0].match.any[0].subjects[0].namespace: has no effect: a User is of no namespace",
+        ),
+        (
+            policy("", &format!(r#"{MATCH},"exclude":{{"any":[]}},{PIN}"#)),
+            "spec.rules[0].exclude.any: an empty list excludes nothing",
+        ),
+    ] {
+        check(&document, expected);
+    }
+}
+
+#[test]
+fn a_field_that_nothing_reads_is_told() {
+    for field in ["generateExisting", "mutateExistingOnPolicyUpdate", "useServerSideApply"] {
+        let document = policy(&format!(r#""{field}":true,"#), &format!("{MATCH},{PIN}"));
+        check(&document, &format!("warning spec.{field}: has no effect"));
+    }
+    let rule = |value: bool| format!(r#"{MATCH},"skipBackgroundRequests":{value},{PIN}"#);
+    check(&policy("", &rule(false)), "warning spec.rules[0].skipBackgroundRequests: has no effect");
+    // The API server writes the default into every rule: nobody wrote that.
+    assert!(said(&policy("", &rule(true))).is_empty());
+}

@@ -54,8 +54,8 @@ fn a_merge_patch_changes_the_object_and_says_which() {
 #[test]
 fn a_condition_that_does_not_hold_skips_the_rule() {
     for patch in [
-        "{patchStrategicMerge: {metadata: {labels: {(app): other, x: y}}}}",
-        "{patchStrategicMerge: {data: {<(k): w}, metadata: {labels: {x: y}}}}",
+        "{patchStrategicMerge: {metadata: {labels: {(app): other, x: z}}}}",
+        "{patchStrategicMerge: {data: {<(k): w}, metadata: {labels: {x: z}}}}",
         "{patchStrategicMerge: {metadata: {labels: {app: a}}}}",
     ] {
         let decision = mutate("ConfigMap", &[patch], CONFIG);
@@ -177,4 +177,24 @@ fn merge_patches_hold_for_controllers_of_pods() {
     let decision = world.decide(request("Deployment", Stage::Mutating, &yaml(object).to_json()));
     assert_eq!(told(&decision), ["pass: mutated Deployment/a in namespace default"]);
     assert_eq!(at(&decision, &["spec", "template", "spec", "priority"]), Value::from(7_u64));
+}
+
+#[test]
+fn a_policy_changes_what_those_before_it_left() {
+    let policy = |name: &str| {
+        let text = format!(
+            "{{apiVersion: kyverno.io/v1, kind: ClusterPolicy, metadata: {{name: {name}}}, spec: {{rules: [{{name: r, \
+             match: {{any: [{{resources: {{kinds: [ConfigMap]}}}}]}}, mutate: {{patchStrategicMerge: \
+             {{metadata: {{labels: {{+(first): {name}, last: {name}}}}}}}}}}}]}}}}"
+        );
+        yaml(&text).to_json()
+    };
+    let labels = |names: [&str; 2]| {
+        let mut world = World::new();
+        world.policies.extend(names.map(policy));
+        let object = yaml(CONFIG).to_json();
+        at(&world.decide(request("ConfigMap", Stage::Mutating, &object)), &["metadata", "labels"])
+    };
+    assert_eq!(labels(["u", "v"]), yaml("{app: a, first: u, last: v}"));
+    assert_eq!(labels(["v", "u"]), yaml("{app: a, first: v, last: u}"));
 }

@@ -665,3 +665,28 @@ fn built_in_kinds_are_known_by_their_resources() {
     assert_eq!(kind("apps", "pods"), None);
     assert_eq!(kind("example.test", "deployments"), None);
 }
+
+#[test]
+fn an_exception_names_the_generated_rule() {
+    let decide = |named: &str| {
+        let text = "{apiVersion: kyverno.io/v1, kind: ClusterPolicy, metadata: {name: p}, spec: {rules: [{name: r, match: \
+                    {any: [{resources: {kinds: [Pod]}}]}, validate: {pattern: {spec: {a: b}}}}]}}";
+        let exception = format!(
+            "{{apiVersion: kyverno.io/v2, kind: PolicyException, metadata: {{name: e, namespace: ns}}, spec: {{match: {{any: \
+             [{{resources: {{kinds: [Deployment]}}}}]}}, exceptions: [{{policyName: p, ruleNames: ['{named}']}}]}}}}"
+        );
+        let mut world = World::new();
+        world.policies.push(yaml(text).to_json());
+        world.settings.exceptions_enabled = true;
+        world.settings.exception_namespace = "*".into();
+        world.exceptions.push(yaml(&exception).to_json());
+        let object = yaml(
+            "{apiVersion: apps/v1, kind: Deployment, metadata: {name: o}, spec: {template: {spec: {a: c}}}}",
+        );
+        let decision = world.decide(request("Deployment", Stage::Validating, &object.to_json()));
+        let [rule] = decision.rules.as_slice() else { panic!("{:#?}", decision.rules) };
+        (rule.rule.to_string(), rule.status.as_str())
+    };
+    assert_eq!(decide("autogen-r"), ("autogen-r".to_owned(), "skip"));
+    assert_eq!(decide("r"), ("autogen-r".to_owned(), "fail"));
+}

@@ -323,3 +323,66 @@ fn watching_runs_again_when_a_file_changes() {
     child.kill().unwrap();
     child.wait().unwrap();
 }
+
+#[test]
+fn a_rule_goes_by_the_name_it_was_generated_from() {
+    let stage = Stage::sample();
+    stage.write(
+        "pods.yaml",
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: good}\nspec: {template: {metadata: {labels: {app: a}}}}\n---\n\
+         apiVersion: batch/v1\nkind: CronJob\nmetadata: {name: bad}\nspec: {jobTemplate: {spec: {template: {metadata: {labels: {b: c}}}}}}\n",
+    );
+    stage.test_file(
+        "- {policy: require-app, rule: has-app, kind: Deployment, resources: [good], result: pass}\n\
+         - {policy: require-app, rule: autogen-has-app, kind: Deployment, resources: [good], result: pass}\n\
+         - {policy: require-app, rule: has-app, kind: CronJob, resources: [bad], result: fail}\n\
+         - {policy: require-app, rule: autogen-cronjob-has-app, kind: CronJob, resources: [bad], result: fail}\n",
+    );
+    let ran = stage.run(&["test", "."]).code(0).says(&["4 tests passed and 0 tests failed"]);
+    assert!(!ran.out.contains("Excluded"), "{}", ran.out);
+    stage.test_file(
+        "- {policy: require-app, rule: app, kind: Deployment, resources: [good], result: fail}\n",
+    );
+    stage.run(&["test", "."]).says(&["Excluded"]);
+}
+
+#[test]
+fn a_request_that_names_neither_is_a_creation_in_the_default_namespace() {
+    let stage = Stage::sample();
+    let policy = |operations: &str, key: &str, value: &str| {
+        format!(
+            "apiVersion: kyverno.io/v1\nkind: ClusterPolicy\nmetadata: {{name: p}}\nspec:\n  rules:\n  - name: r\n    \
+             match: {{any: [{{resources: {{kinds: [Pod]{operations}}}}}]}}\n    \
+             validate: {{message: m, deny: {{conditions: {{any: [{{key: '{{{{ {key} }}}}', operator: Equals, value: {value}}}]}}}}}}\n"
+        )
+    };
+    for (operations, key, value) in [
+        ("", "request.operation", "CREATE"),
+        ("", "request.namespace", "default"),
+        (", namespaces: [default]", "request.object.metadata.name", "bad"),
+        (", operations: [CREATE]", "request.operation", "CREATE"),
+    ] {
+        stage.write("policy.yaml", &policy(operations, key, value));
+        stage.test_file("- {policy: p, rule: r, kind: Pod, resources: [bad], result: fail}\n");
+        let ran = stage.run(&["test", "."]).code(0);
+        assert!(!ran.out.contains("Excluded"), "{operations} {key}: {}", ran.out);
+    }
+}
+
+#[test]
+fn each_operation_that_a_row_names_is_a_run_of_its_own() {
+    let stage = Stage::sample();
+    stage.write(
+        "policy.yaml",
+        "apiVersion: kyverno.io/v1\nkind: ClusterPolicy\nmetadata: {name: p}\nspec:\n  background: false\n  rules:\n  - name: r\n    \
+         match: {any: [{resources: {kinds: [Pod], operations: [CREATE, DELETE]}}]}\n    \
+         validate: {message: m, deny: {conditions: {any: [{key: '{{ request.operation }}', operator: Equals, value: DELETE}]}}}\n",
+    );
+    stage.test_file(
+        "- {policy: p, rule: r, kind: Pod, resources: [bad], operation: DELETE, result: fail}\n\
+         - {policy: p, rule: r, kind: Pod, resources: [bad], operation: CREATE, result: pass}\n\
+         - {policy: p, rule: r, kind: Pod, resources: [bad], result: pass}\n",
+    );
+    let ran = stage.run(&["test", "."]).code(0).says(&["3 tests passed and 0 tests failed"]);
+    assert!(!ran.out.contains("Excluded"), "{}", ran.out);
+}

@@ -7,13 +7,19 @@ use sigward_document::{Value, View};
 
 /// Says what is wrong with a pattern.
 pub(super) fn check(pattern: &Value, path: &str, any_kind: bool, sink: &mut Sink) {
-    if any_kind
-        && let View::Map(map) = pattern.view()
+    if any_kind {
+        only_metadata(pattern, path, sink);
+    }
+    node(pattern, path, sink);
+}
+
+/// A rule for every kind knows nothing of an object but its metadata.
+pub(in crate::compile) fn only_metadata(pattern: &Value, path: &str, sink: &mut Sink) {
+    if let View::Map(map) = pattern.view()
         && map.keys().any(|key| anchor::parse(key).map_or(key, |(_, key)| key) != "metadata")
     {
         sink.error(path, "a rule for every kind can only speak of metadata");
     }
-    node(pattern, path, sink);
 }
 
 fn node(pattern: &Value, path: &str, sink: &mut Sink) {
@@ -63,7 +69,8 @@ fn is_list_of_maps(value: &Value) -> bool {
 }
 
 /// Labels and annotations are texts.
-fn metadata(value: &Value, path: &str, sink: &mut Sink) {
+/// Labels and annotations that are no texts could never be those of an object.
+pub(in crate::compile) fn metadata(value: &Value, path: &str, sink: &mut Sink) {
     let View::Map(map) = value.view() else { return };
     for (written, pairs) in map.iter() {
         let key = anchor::parse(written).map_or(written, |(_, key)| key);
