@@ -18,10 +18,10 @@ use crate::process;
 use crate::workspace;
 
 /// The host of the how-to's images.
-const PRINTED_HOST: &str = "registry.example.com";
+pub(super) const PRINTED_HOST: &str = "registry.example.com";
 /// The builder and the source that the how-to's provenance policy asks for.
-const BUILDER: &str = "https://github.com/slsa-framework/slsa-github-generator/.github/workflows/generator_container_slsa3.yml@refs/tags/v1.4.0";
-const SOURCE: &str = "git+https://github.com/company/app@refs/heads/main";
+pub(super) const BUILDER: &str = "https://github.com/slsa-framework/slsa-github-generator/.github/workflows/generator_container_slsa3.yml@refs/tags/v1.4.0";
+pub(super) const SOURCE: &str = "git+https://github.com/company/app@refs/heads/main";
 
 pub(super) fn cases() -> Vec<Case> {
     let case = |name: &str, claim: &str, run: fn(&World, &Scratch) -> Result<()>| {
@@ -93,7 +93,7 @@ pub(super) fn cases() -> Vec<Case> {
 }
 
 /// A text of the articles.
-fn article(name: &str) -> Result<String> {
+pub(super) fn article(name: &str) -> Result<String> {
     let shared = workspace::shared()
         .ok_or_else(|| NotYet("the articles are not beside this clone".to_owned()))?;
     let path = shared.join("reference/articles").join(name);
@@ -101,7 +101,7 @@ fn article(name: &str) -> Result<String> {
 }
 
 /// The policy of that name out of the how-to, as printed.
-fn printed(name: &str) -> Result<String> {
+pub(super) fn printed(name: &str) -> Result<String> {
     let text = article("how-to-verify-images.txt")?;
     fenced(&text, "yaml")
         .find(|block| block.lines().any(|line| line.trim() == format!("name: {name}")))
@@ -117,7 +117,7 @@ fn fenced<'a>(text: &'a str, language: &'a str) -> impl Iterator<Item = String> 
 }
 
 /// Replaces whatever stands between the markers of a public key by a real one, at the same indentation.
-fn with_key(policy: &str, pem: &str) -> String {
+pub(super) fn with_key(policy: &str, pem: &str) -> String {
     let body: Vec<&str> =
         pem.lines().filter(|line| !line.starts_with("-----") && !line.is_empty()).collect();
     let mut lines = Vec::new();

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::Case;
 use super::admission::keys;
 use super::scratch::Scratch;
-use super::stage::{HOME, SOON, install_crds, serve};
+use super::stage::{Judging, HOME, SOON, install_crds, serve};
 use super::world::World;
 use crate::chart::CHART;
 use crate::cluster::Cluster;
@@ -166,7 +166,7 @@ fn the_chart_is_installed_serves_and_leaves_nothing_behind(
     install_crds(&cluster, scratch, false)?;
     let account = cluster.service_account_kubeconfig(HOME, ACCOUNT)?;
     let metrics = process::free_port()?;
-    let mut sigward = serve(&program, &account, cluster.folder(), metrics)?;
+    let mut sigward = serve(&program, &account, cluster.folder(), metrics, &Judging::Keys)?;
     let webhooks = || -> Result<usize> {
         let found = run(&[
             "get",

@@ -37,6 +37,16 @@ pub(super) struct Stage {
     metrics: u16,
     kubeconfig: PathBuf,
     program: PathBuf,
+    judging: Judging,
+}
+
+/// What signatures are judged by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Judging {
+    /// Keys alone: the articles' policies demand a log entry by default, and for most cases there is no log.
+    Keys,
+    /// A trusted root, and whatever policies demand.
+    TrustedRoot(PathBuf),
 }
 
 /// Runs a case on the shared stage, cleared of what earlier cases left. A failure closes the stage; its log is noted.
@@ -73,8 +83,9 @@ impl Stage {
         install(&cluster, scratch)?;
         let kubeconfig = cluster.service_account_kubeconfig(HOME, ACCOUNT)?;
         let metrics = process::free_port()?;
-        let sigward = serve(&program, &kubeconfig, &folder, metrics)?;
-        let mut stage = Self { sigward, cluster, metrics, kubeconfig, program };
+        let judging = Judging::Keys;
+        let sigward = serve(&program, &kubeconfig, &folder, metrics, &judging)?;
+        let mut stage = Self { sigward, cluster, metrics, kubeconfig, program, judging };
         stage.wait_until_registered()?;
         Ok(stage)
     }
@@ -88,8 +99,15 @@ impl Stage {
 
     /// Starts our process after it was stopped, and waits for nothing.
     pub(super) fn start_process(&mut self) -> Result<()> {
-        self.sigward = serve(&self.program, &self.kubeconfig, self.cluster.folder(), self.metrics)?;
+        let folder = self.cluster.folder();
+        self.sigward = serve(&self.program, &self.kubeconfig, folder, self.metrics, &self.judging)?;
         Ok(())
+    }
+
+    /// Starts our process again, to judge by this from now on.
+    pub(super) fn judge_by(&mut self, judging: Judging) -> Result<()> {
+        self.judging = judging;
+        self.restart()
     }
 
     /// Whether our process runs.
@@ -348,6 +366,7 @@ pub(super) fn serve(
     kubeconfig: &Path,
     folder: &Path,
     metrics: u16,
+    judging: &Judging,
 ) -> Result<Service> {
     let port = process::free_port()?;
     let mut command = Command::new(program);
@@ -369,8 +388,10 @@ pub(super) fn serve(
         .arg(format!("--webhookServerPort={port}"))
         .arg("--metricsHost=127.0.0.1")
         .arg(format!("--metricsPort={metrics}"))
-        // The articles' policies demand a log entry by default; on this machine there is no log.
-        .arg("--insecure-ignore-tlog-for-keys")
         .args(["--enablePolicyException=true", "--exceptionNamespace=*"]);
+    match judging {
+        Judging::Keys => command.arg("--insecure-ignore-tlog-for-keys"),
+        Judging::TrustedRoot(root) => command.arg("--trusted-root").arg(root),
+    };
     Service::start("sigward", &mut command, folder)
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use rcgen::{KeyPair, PKCS_ED25519};
 use serde_json::Value;
-use sigward_testkit::sigstore::{Services, ServicesOptions};
+use sigward_testkit::sigstore::{Service as Double, Services, ServicesOptions};
 
 use super::super::scratch::Scratch;
 use super::super::wire;
@@ -48,7 +48,6 @@ impl Place {
 /// The real programs, and where they are.
 #[derive(Debug)]
 struct Real {
-    #[expect(dead_code, reason = "they run until this is dropped")]
     services: Vec<Service>,
     fulcio: String,
     rekor: String,
@@ -98,6 +97,11 @@ impl Sigstore {
         Ok(made)
     }
 
+    /// The testkit's services.
+    pub(crate) fn doubles(&self) -> &Services {
+        &self.doubles
+    }
+
     /// The issuer that both Fulcios believe.
     pub(crate) fn issuer(&self) -> String {
         self.doubles.instance().urls().issuer
@@ -137,6 +141,22 @@ impl Sigstore {
     /// A PEM file of a place: `fulcio`, `rekor`, `ct` or `timestamps`.
     pub(crate) fn pem(&self, place: Place, name: &str) -> PathBuf {
         self.file(place, &format!("{name}.pem"))
+    }
+
+    /// Closes every service of both places: connections are refused from now on.
+    pub(crate) fn stop(&mut self) -> Result<()> {
+        for service in Double::ALL {
+            self.doubles.go_down(service);
+        }
+        for service in &mut self.real.services {
+            service.stop()?;
+        }
+        Ok(())
+    }
+
+    /// How many requests the doubles got, all services together.
+    pub(crate) fn requests(&self) -> u64 {
+        Double::ALL.iter().map(|service| self.doubles.count(*service)).sum()
     }
 
     fn file(&self, place: Place, name: &str) -> PathBuf {
