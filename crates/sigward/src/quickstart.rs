@@ -1,4 +1,5 @@
-//! `quickstart`: the whole story on this machine, on real parts: keys, a registry, a policy, refusals and admissions.
+//! `quickstart`: the whole story on this machine, on real parts: keys, identities, a registry, policies, refusals and admissions.
+mod keyless;
 mod policies;
 mod screen;
 mod story;

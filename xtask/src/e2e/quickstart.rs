@@ -33,7 +33,12 @@ fn quickstart_tells_the_whole_story_and_every_step_comes_out(
     let program = world.sigward(&["quickstart"])?;
     let ran = scratch.run(scratch.command(program).arg("quickstart"))?.succeeded()?;
     ensure!(!ran.stdout.contains('\u{1b}'), "there are colours in a pipe");
-    ran.says(&["denied", "admitted", "no signatures found", "sha256:"])?;
+    ran.says(&["denied", "admitted", "no signatures found", "sha256:"])?.says(&[
+        "log entry",
+        "signed by https://github.com/acme/app/",
+        "keyless: subject mismatch",
+        "admitted all the same",
+    ])?;
     Ok(())
 }
 

@@ -67,6 +67,20 @@ pub(crate) const BUILDER: &str = "https://github.com/slsa-framework/slsa-github-
 /// The source that the provenance must name.
 pub(crate) const SOURCE: &str = "git+https://github.com/company/app@refs/heads/main";
 
+/// How the names of GitHub's workflows begin.
+pub(crate) const ISSUER_WORKFLOWS: &str = "https://github.com/";
+
+/// Images that workflows of one organisation signed with their identity.
+pub(crate) fn keyless(registry: &str, issuer: &str, rekor: &str) -> PolicyFile {
+    let rule = format!(
+        "    - name: keyless-verification\n{MATCH_PODS}      verifyImages:\n        - imageReferences:\n            - \"{registry}/ci/*\"\n          \
+         attestors:\n            - count: 1\n              entries:\n                - keyless:\n                    \
+         subject: \"{ISSUER_WORKFLOWS}acme/*\"\n                    issuer: \"{issuer}\"\n                    \
+         rekor:\n                      url: {rekor}\n"
+    );
+    PolicyFile { name: "verify-keyless", text: cluster_policy("verify-keyless", &rule) }
+}
+
 /// All policies of the story.
 pub(crate) fn all(registry: &str, key_pem: &str) -> Vec<PolicyFile> {
     let scan = [

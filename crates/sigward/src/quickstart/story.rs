@@ -1,6 +1,6 @@
 //! The steps, in order. Every line is the result of something that happened in this run.
 use super::{
-    policies,
+    keyless, policies,
     screen::{Line, Screen, Step, milliseconds},
     world::{Ran, Verdict, World, cosign, deployment, pod},
 };
@@ -13,13 +13,13 @@ use std::{path::Path, sync::Arc, time::Instant};
 const CROWD: usize = 1000;
 
 /// Notes what one step does, with its time and the registry's own count of requests.
-struct Scribe<'s> {
+pub(super) struct Scribe<'s> {
     screen: &'s mut Screen,
     number: usize,
 }
 
 impl Scribe<'_> {
-    fn tell(
+    pub(super) fn tell(
         &mut self,
         title: &str,
         aside: &str,
@@ -71,6 +71,7 @@ pub(super) async fn tell(folder: &Path, screen: &mut Screen) -> Result<World, Fa
     let registry = World::registry()?;
     let host = registry.host();
     let (signed, unsigned) = push_images(&registry);
+    keyless::push_images(&registry);
     registry.reset_log();
     scribe.tell(
         "Images in a registry",
@@ -88,7 +89,9 @@ pub(super) async fn tell(folder: &Path, screen: &mut Screen) -> Result<World, Fa
     sign_and_verify(&mut scribe, &run, &registry, &web)?;
 
     let since = Instant::now();
-    let files = policies::all(&host, &key_pem);
+    let sigstore = keyless::start(folder)?;
+    let mut files = policies::all(&host, &key_pem);
+    files.push(keyless::policy(&host, &sigstore));
     for file in &files {
         std::fs::write(folder.join("policies").join(format!("{}.yaml", file.name)), &file.text)?;
     }
@@ -96,7 +99,7 @@ pub(super) async fn tell(folder: &Path, screen: &mut Screen) -> Result<World, Fa
         folder.join("cluster").join("objects.yaml"),
         policies::objects(&key_pem, &vendor_pem),
     )?;
-    let world = World::start(folder, registry).await?;
+    let world = World::start(folder, registry, sigstore).await?;
     let mut lines: Vec<Line> = files
         .iter()
         .map(|file| Line::Command(format!("kubectl apply -f policies/{}.yaml", file.name)))
@@ -105,11 +108,19 @@ pub(super) async fn tell(folder: &Path, screen: &mut Screen) -> Result<World, Fa
     lines.push(Line::Output(
         "signatures made with keys need no transparency log entry here (--insecure-ignore-tlog-for-keys)".into(),
     ));
-    scribe.tell("Policies: only images signed with that key", "policies/", since, 0, true, lines);
+    scribe.tell(
+        "Policies: only images signed with that key, or by that workflow",
+        "policies/",
+        since,
+        0,
+        true,
+        lines,
+    );
 
     article(&mut scribe, &world, &signed, &unsigned).await?;
     registries_and_namespaces(&mut scribe, &world).await?;
     attestations(&mut scribe, &world).await?;
+    keyless::tell(&mut scribe, &world).await?;
     crowd(&mut scribe, world).await
 }
 
@@ -174,7 +185,7 @@ fn sign_and_verify(
     Ok(())
 }
 
-fn outcome_of(ran: &Ran, good: &str) -> Line {
+pub(super) fn outcome_of(ran: &Ran, good: &str) -> Line {
     if ran.success {
         Line::Good(good.to_owned())
     } else {
@@ -473,7 +484,7 @@ async fn crowd(scribe: &mut Scribe<'_>, world: World) -> Result<World, Failure> 
     Arc::try_unwrap(world).map_err(|_shared| Failure::new("a request outlived its step"))
 }
 
-fn admitted(verdict: &Verdict, good: &str) -> Line {
+pub(super) fn admitted(verdict: &Verdict, good: &str) -> Line {
     if verdict.allowed {
         Line::Good(good.to_owned())
     } else {
@@ -482,7 +493,7 @@ fn admitted(verdict: &Verdict, good: &str) -> Line {
 }
 
 /// One object that must be denied, with these words in its message.
-async fn denied(
+pub(super) async fn denied(
     scribe: &mut Scribe<'_>,
     world: &World,
     title: &str,

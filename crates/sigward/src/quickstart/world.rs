@@ -1,12 +1,18 @@
 //! The parts of the story: a registry and a webhook in this process, this program as the user's command line.
-use crate::{cli::cosign::Failure, cli::serve::Backing, sources::Sources, standalone::Standalone};
+use crate::{
+    cli::cosign::Failure, cli::serve::Backing, cli::trusted_root, sources::Sources,
+    standalone::Standalone,
+};
 use base64::Engine as _;
 use serde_json::{Value, json};
 use sigward_document::{parse_json, patch};
 use sigward_policy::{evaluate::NoProbe, snapshot::Settings};
 use sigward_remote::{Options as RegistryOptions, Proxies, Registry as Client, Unobserved};
 use sigward_server::{Moment, Options as ServerOptions, Parts, Running, metrics::Metrics};
-use sigward_testkit::registry::{Options as TestRegistryOptions, Registry};
+use sigward_testkit::{
+    registry::{Options as TestRegistryOptions, Registry},
+    sigstore::Services,
+};
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -22,6 +28,7 @@ const PASSWORD: &str = "quickstart";
 pub(crate) struct World {
     pub(crate) folder: PathBuf,
     pub(crate) registry: Registry,
+    pub(crate) sigstore: Services,
     running: Running,
     http: reqwest::Client,
     program: PathBuf,
@@ -71,9 +78,16 @@ impl World {
     }
 
     /// Starts the webhook on the policies and objects in the folder.
-    pub(crate) async fn start(folder: &Path, registry: Registry) -> Result<Self, Failure> {
-        let settings =
-            Arc::new(Settings { insecure_ignore_tlog_for_keys: true, ..Settings::default() });
+    pub(crate) async fn start(
+        folder: &Path,
+        registry: Registry,
+        sigstore: Services,
+    ) -> Result<Self, Failure> {
+        let settings = Arc::new(Settings {
+            insecure_ignore_tlog_for_keys: true,
+            trust: trusted_root(Some(&folder.join("trusted-root.json")))?,
+            ..Settings::default()
+        });
         let standalone = Standalone::load_quietly(
             &[folder.join("policies")],
             &[folder.join("cluster")],
@@ -111,6 +125,7 @@ impl World {
         Ok(Self {
             folder: folder.to_owned(),
             registry,
+            sigstore,
             running,
             http,
             program: std::env::current_exe()?,
