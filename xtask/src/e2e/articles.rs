@@ -109,7 +109,7 @@ pub(super) fn printed(name: &str) -> Result<String> {
 }
 
 /// The fenced blocks of one language.
-fn fenced<'a>(text: &'a str, language: &'a str) -> impl Iterator<Item = String> + 'a {
+pub(super) fn fenced<'a>(text: &'a str, language: &'a str) -> impl Iterator<Item = String> + 'a {
     text.split("```").skip(1).step_by(2).filter_map(move |block| {
         let (first, body) = block.split_once('\n')?;
         (first.trim() == language).then(|| body.to_owned())

@@ -5,12 +5,14 @@ mod blobs;
 pub(super) mod instances;
 mod keyless;
 mod matrix;
+mod readme;
 
 use super::Case;
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = matrix::cases();
     cases.extend(blobs::cases());
+    cases.extend(readme::cases());
     cases.extend(admission::cases());
     cases
 }
