@@ -1,6 +1,7 @@
 //! Which command line is this: `sigward`, or the name it was called by.
 mod completion;
 pub(crate) mod cosign;
+mod deferred;
 pub(crate) mod kyverno;
 pub(crate) mod serve;
 mod uninstall;
@@ -67,7 +68,12 @@ fn sigward(args: Vec<OsString>) -> ExitCode {
     for warning in warnings {
         let _closed = writeln!(std::io::stderr(), "{warning}");
     }
-    let matches = match command().try_get_matches_from(args) {
+    // The other commands' flags need not exist for this one.
+    let tree = match args.get(1) {
+        Some(word) if cosign::is_command(word) => cosign::command().name("sigward"),
+        _ => command(),
+    };
+    let matches = match described(tree, &args).try_get_matches_from(args) {
         Ok(matches) => matches,
         Err(error) => return usage(&error),
     };
@@ -83,6 +89,14 @@ fn sigward(args: Vec<OsString>) -> ExitCode {
         Commands::Kyverno(command) => kyverno::run_parsed(command),
         Commands::Cosign(command) => cosign::run_parsed(&matches, &global, command),
     }
+}
+
+/// The tree for these arguments: where they name no command, the answer may be a list of all, and so all are made.
+fn described(mut tree: Command, args: &[OsString]) -> Command {
+    if args.get(1).is_none_or(|word| tree.find_subcommand(word).is_none()) {
+        tree.build();
+    }
+    tree
 }
 
 /// The whole tree, for completion scripts.

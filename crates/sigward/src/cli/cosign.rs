@@ -48,13 +48,14 @@ mod version;
 pub(crate) use flags::Global;
 pub(crate) use pflag::{exactly_one, normalise, with_environment};
 
+use super::deferred::Deferred;
 use crate::exit_code;
 use clap::{
     ArgMatches, Command, CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind,
 };
 use std::{
     error::Error,
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     io::{Write, stderr, stdout},
     process::ExitCode,
     time::Duration,
@@ -78,48 +79,48 @@ struct Cosign {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Commands {
     #[command(hide = true)]
-    Attach(Box<attach::Attach>),
-    Attest(Box<attest::Attest>),
-    AttestBlob(Box<attest_blob::AttestBlob>),
-    Bundle(Box<bundle::BundleCommand>),
-    Clean(Box<clean::Clean>),
+    Attach(Deferred<attach::Attach>),
+    Attest(Deferred<attest::Attest>),
+    AttestBlob(Deferred<attest_blob::AttestBlob>),
+    Bundle(Deferred<bundle::BundleCommand>),
+    Clean(Deferred<clean::Clean>),
     Completion(super::completion::Completion),
     #[command(hide = true)]
-    ConformanceClient(Box<conformance_client::ConformanceClient>),
+    ConformanceClient(Deferred<conformance_client::ConformanceClient>),
     #[command(hide = true)]
-    Copy(Box<copy::Copy>),
+    Copy(Deferred<copy::Copy>),
     #[command(hide = true)]
-    Dockerfile(Box<images_in::Dockerfile>),
-    Download(Box<download::Download>),
+    Dockerfile(Deferred<images_in::Dockerfile>),
+    Download(Deferred<download::Download>),
     Env(env::Env),
     #[command(hide = true)]
-    Generate(Box<generate::Generate>),
+    Generate(Deferred<generate::Generate>),
     GenerateKeyPair(generate_key_pair::GenerateKeyPair),
     ImportKeyPair(import_key_pair::ImportKeyPair),
-    Load(Box<load::Load>),
+    Load(Deferred<load::Load>),
     Login(login::Login),
     #[command(hide = true)]
-    Manifest(Box<images_in::Manifest>),
+    Manifest(Deferred<images_in::Manifest>),
     #[command(hide = true)]
     PivTool(hardware::PivTool),
     #[command(name = "pkcs11-tool", hide = true)]
     Pkcs11Tool(hardware::Pkcs11Tool),
     PublicKey(public_key::PublicKey),
-    Save(Box<save::Save>),
-    Sign(Box<sign::Sign>),
-    SignBlob(Box<sign_blob::SignBlob>),
-    SigningConfig(Box<trust::SigningConfigCommand>),
-    Tree(Box<tree::Tree>),
+    Save(Deferred<save::Save>),
+    Sign(Deferred<sign::Sign>),
+    SignBlob(Deferred<sign_blob::SignBlob>),
+    SigningConfig(Deferred<trust::SigningConfigCommand>),
+    Tree(Deferred<tree::Tree>),
     #[command(hide = true)]
-    Triangulate(Box<triangulate::Triangulate>),
+    Triangulate(Deferred<triangulate::Triangulate>),
     Trust(trust::Trust),
-    TrustedRoot(Box<trust::TrustedRootCommand>),
+    TrustedRoot(Deferred<trust::TrustedRootCommand>),
     #[command(hide = true)]
-    Upload(Box<upload::Upload>),
-    Verify(Box<verify::Verify>),
-    VerifyAttestation(Box<verify_attestation::VerifyAttestation>),
-    VerifyBlob(Box<verify_blob::VerifyBlob>),
-    VerifyBlobAttestation(Box<verify_blob_attestation::VerifyBlobAttestation>),
+    Upload(Deferred<upload::Upload>),
+    Verify(Deferred<verify::Verify>),
+    VerifyAttestation(Deferred<verify_attestation::VerifyAttestation>),
+    VerifyBlob(Deferred<verify_blob::VerifyBlob>),
+    VerifyBlobAttestation(Deferred<verify_blob_attestation::VerifyBlobAttestation>),
     Version(version::Version),
 }
 
@@ -187,7 +188,8 @@ pub(crate) fn run(args: Vec<OsString>) -> ExitCode {
     for warning in warnings {
         let _closed = writeln!(stderr(), "{warning}");
     }
-    let matches = match command().try_get_matches_from(args) {
+    let tree = super::described(command(), &args);
+    let matches = match tree.try_get_matches_from(args) {
         Ok(matches) => matches,
         Err(error) => return usage(&error),
     };
@@ -197,6 +199,11 @@ pub(crate) fn run(args: Vec<OsString>) -> ExitCode {
             execute(&matches, &global, given, command)
         }),
     )
+}
+
+/// Whether a word is one of cosign's commands that need to know of no other.
+pub(crate) fn is_command(word: &OsStr) -> bool {
+    word != "completion" && Cosign::command().find_subcommand(word).is_some()
 }
 
 /// The tree as clap sees it, with the environment twins of every flag.
@@ -252,37 +259,37 @@ async fn dispatch(
     tree: fn() -> Command,
 ) -> Result<(), Failure> {
     match given {
-        Commands::Attach(it) => attach::run(output, *it).await,
-        Commands::Attest(it) => attest::run(output, *it).await,
+        Commands::Attach(it) => attach::run(output, *it.0).await,
+        Commands::Attest(it) => attest::run(output, *it.0).await,
         Commands::AttestBlob(it) => attest_blob::run(output, &it),
         Commands::Bundle(it) => bundle::run(output, &it),
-        Commands::Clean(it) => clean::run(output, *it).await,
+        Commands::Clean(it) => clean::run(output, *it.0).await,
         Commands::Completion(it) => it.run(&mut tree(), output),
         Commands::ConformanceClient(it) => conformance_client::run(&it),
-        Commands::Copy(it) => copy::run(output, *it).await,
-        Commands::Dockerfile(it) => images_in::run_dockerfile(output, *it).await,
-        Commands::Download(it) => download::run(output, *it).await,
+        Commands::Copy(it) => copy::run(output, *it.0).await,
+        Commands::Dockerfile(it) => images_in::run_dockerfile(output, *it.0).await,
+        Commands::Download(it) => download::run(output, *it.0).await,
         Commands::Env(it) => env::run(output, &it),
-        Commands::Generate(it) => generate::run(output, *it).await,
+        Commands::Generate(it) => generate::run(output, *it.0).await,
         Commands::GenerateKeyPair(it) => generate_key_pair::run(output, &it),
         Commands::ImportKeyPair(it) => import_key_pair::run(output, &it),
-        Commands::Load(it) => load::run(output, *it).await,
+        Commands::Load(it) => load::run(output, *it.0).await,
         Commands::Login(it) => login::run(output, &it),
-        Commands::Manifest(it) => images_in::run_manifest(output, *it).await,
+        Commands::Manifest(it) => images_in::run_manifest(output, *it.0).await,
         Commands::PivTool(_) => hardware::refused("piv-tool"),
         Commands::Pkcs11Tool(_) => hardware::refused("pkcs11-tool"),
         Commands::PublicKey(it) => public_key::run(output, &it),
-        Commands::Save(it) => save::run(output, *it).await,
-        Commands::Sign(it) => sign::run(output, *it).await,
+        Commands::Save(it) => save::run(output, *it.0).await,
+        Commands::Sign(it) => sign::run(output, *it.0).await,
         Commands::SignBlob(it) => sign_blob::run(output, &it),
         Commands::SigningConfig(it) => trust::run_signing_config(output, &it),
-        Commands::Tree(it) => tree::run(output, *it).await,
-        Commands::Triangulate(it) => triangulate::run(output, *it).await,
+        Commands::Tree(it) => tree::run(output, *it.0).await,
+        Commands::Triangulate(it) => triangulate::run(output, *it.0).await,
         Commands::Trust(it) => trust::run(output, &it),
         Commands::TrustedRoot(it) => trust::run_trusted_root(output, &it),
-        Commands::Upload(it) => upload::run(output, *it).await,
-        Commands::Verify(it) => verify::run(output, *it).await,
-        Commands::VerifyAttestation(it) => verify_attestation::run(output, *it).await,
+        Commands::Upload(it) => upload::run(output, *it.0).await,
+        Commands::Verify(it) => verify::run(output, *it.0).await,
+        Commands::VerifyAttestation(it) => verify_attestation::run(output, *it.0).await,
         Commands::VerifyBlob(it) => verify_blob::run(output, &it),
         Commands::VerifyBlobAttestation(it) => verify_blob_attestation::run(output, &it),
         Commands::Version(it) => version::run(output, &it),

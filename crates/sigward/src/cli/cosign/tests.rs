@@ -198,3 +198,22 @@ fn the_tree_is_sound() {
     super::command().debug_assert();
     crate::cli::command().debug_assert();
 }
+
+#[test]
+fn the_flags_of_a_command_are_made_when_it_is_asked_for() {
+    let verify = |tree: &Command| {
+        let found = tree.find_subcommand("verify").cloned();
+        found.map(|verify| verify.get_arguments().any(|arg| arg.get_long() == Some("key")))
+    };
+    let mut tree = super::command();
+    assert_eq!(verify(&tree), Some(false));
+    tree.build();
+    assert_eq!(verify(&tree), Some(true));
+    let key = tree.find_subcommand("verify").and_then(|verify| {
+        verify
+            .get_arguments()
+            .find(|arg| arg.get_long() == Some("key"))
+            .and_then(clap::Arg::get_env)
+    });
+    assert_eq!(key, Some(std::ffi::OsStr::new("COSIGN_KEY")), "with its twin in the environment");
+}
