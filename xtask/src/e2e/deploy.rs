@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::Case;
 use super::admission::keys;
 use super::scratch::Scratch;
-use super::stage::{Judging, HOME, SOON, install_crds, serve};
+use super::stage::{HOME, Judging, SOON, install_crds, serve};
 use super::world::World;
 use crate::chart::CHART;
 use crate::cluster::Cluster;
