@@ -134,7 +134,7 @@ fn same_kind(wire: &v1::Rule, generation: &Generation, path: &str, sink: &mut Si
     let direct = wire.match_resources.as_ref().map(v1::MatchResources::direct);
     let kinds = direct.and_then(|direct| direct.resources).map(|resources| resources.kinds);
     if !generation.kind.is_empty()
-        && kinds.is_some_and(|kinds| kinds.iter().any(|kind| *kind == generation.kind))
+        && kinds.is_some_and(|kinds| kinds.contains(&generation.kind))
     {
         sink.error(
             &format!("{path}.kind"),
