@@ -492,13 +492,13 @@ fn what_a_rule_may_reach_is_checked_when_it_is_loaded() {
             "mutate.patchStrategicMerge: a rule for every kind can only speak of metadata",
         ),
         (
-            own(&format!(r#"{},{PIN}"#, MATCH.replace("Pod", "Namespace"))),
+            own(&format!(r"{},{PIN}", MATCH.replace("Pod", "Namespace"))),
             "match: a Policy never sees `Namespace`",
         ),
     ] {
         check(&document, expected);
     }
-    let lines = said(&own(&format!(r#"{MATCH},{PIN}"#)));
+    let lines = said(&own(&format!(r"{MATCH},{PIN}")));
     assert!(lines.is_empty(), "{lines:#?}");
 }
 
