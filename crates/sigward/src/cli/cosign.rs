@@ -1,7 +1,7 @@
 //! cosign's command line: one file a command, the peer's flags, outputs and exit codes.
 //!
 //! What was typed is parsed here and nowhere else; a command turns it into a requirement or a request to sign, and
-//! after that no flag exists. A flag of the keyless world is refused by name: none is accepted and ignored.
+//! after that no flag exists. A flag of a part that is not there is refused by name: none is accepted and ignored.
 mod attach;
 mod attest;
 mod attest_blob;
@@ -261,11 +261,11 @@ async fn dispatch(
     match given {
         Commands::Attach(it) => attach::run(output, *it.0).await,
         Commands::Attest(it) => attest::run(output, *it.0).await,
-        Commands::AttestBlob(it) => attest_blob::run(output, &it),
+        Commands::AttestBlob(it) => attest_blob::run(output, &it).await,
         Commands::Bundle(it) => bundle::run(output, &it),
         Commands::Clean(it) => clean::run(output, *it.0).await,
         Commands::Completion(it) => it.run(&mut tree(), output),
-        Commands::ConformanceClient(it) => conformance_client::run(&it),
+        Commands::ConformanceClient(it) => conformance_client::run(output, &it).await,
         Commands::Copy(it) => copy::run(output, *it.0).await,
         Commands::Dockerfile(it) => images_in::run_dockerfile(output, *it.0).await,
         Commands::Download(it) => download::run(output, *it.0).await,
@@ -281,7 +281,7 @@ async fn dispatch(
         Commands::PublicKey(it) => public_key::run(output, &it),
         Commands::Save(it) => save::run(output, *it.0).await,
         Commands::Sign(it) => sign::run(output, *it.0).await,
-        Commands::SignBlob(it) => sign_blob::run(output, &it),
+        Commands::SignBlob(it) => sign_blob::run(output, &it).await,
         Commands::SigningConfig(it) => trust::run_signing_config(output, &it),
         Commands::Tree(it) => tree::run(output, *it.0).await,
         Commands::Triangulate(it) => triangulate::run(output, *it.0).await,

@@ -94,7 +94,7 @@ fn a_predicate_that_does_not_fit_its_type_is_refused() {
         .fails(1, "at least one of the flags in the group [predicate statement] is required");
     stage
         .run(&["attest", NO_LOG, "--predicate", "p.json", &image])
-        .fails(1, "signing without --key is keyless signing");
+        .fails(1, "signing without --key is keyless signing, which needs an identity token");
     assert!(stage.registry.referrers(REPOSITORY, &stage.digest("v1")).is_empty());
 }
 

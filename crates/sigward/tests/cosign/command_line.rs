@@ -104,7 +104,7 @@ fn old_names_of_certificate_flags_are_known() {
     }
     stage
         .run(&["sign", "--output-cert", "x", "image"])
-        .fails(1, "Error: --output-certificate needs ");
+        .fails(1, "Error: signing needs a transparency log");
 }
 
 #[test]

@@ -21,6 +21,7 @@ mod policy;
 mod refused;
 mod registry;
 mod report;
+mod services;
 mod sign;
 mod stage;
 mod transfer;

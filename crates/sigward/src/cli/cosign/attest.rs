@@ -6,7 +6,7 @@ use super::{
     },
     pflag::go_bool,
     registry,
-    signing::{self, LegacyForm, Target},
+    signing::{self, LegacyForm, Party, Target},
     time,
 };
 use clap::Args;
@@ -14,9 +14,8 @@ use sigward_oci::{Attachment, GoReference};
 use sigward_remote::Registry;
 use sigward_sigstore::{
     blob::{Artifact, verify_blob_attestation},
-    keys::{PrivateKey, Signer as _},
     sign::{
-        PredicateType, Surroundings, attestation_bundle, attestation_layer, attestation_statement,
+        PredicateType, attestation_bundle, attestation_layer, attestation_statement,
         legacy_blob_bundle,
     },
     statement::Statement,
@@ -88,6 +87,24 @@ pub(crate) struct Attest {
     pub(crate) source: SigningSourceFlags,
 }
 
+impl Attest {
+    /// Who signs, and who is told.
+    fn flags(&self) -> signing::Flags<'_> {
+        signing::Flags {
+            key: self.key.as_deref(),
+            certificate: self.certificate.as_deref(),
+            chain: self.certificate_chain.as_deref(),
+            issue_certificate: self.issue_certificate,
+            yes: self.yes,
+            new_bundle_format: self.new_bundle_format,
+            oidc: &self.oidc,
+            fulcio: &self.fulcio,
+            timestamp: &self.timestamp,
+            source: &self.source,
+        }
+    }
+}
+
 /// What is said about every image of a command line.
 enum Said {
     /// A predicate, wrapped as its type wants it.
@@ -98,8 +115,7 @@ enum Said {
 
 struct Work<'a> {
     it: &'a Attest,
-    key: PrivateKey,
-    around: Surroundings,
+    party: Party,
     said: Said,
     created: String,
     /// More than one thing is attested, so output files carry its digest.
@@ -114,15 +130,9 @@ pub(super) async fn run(output: &mut Output, it: Attest) -> Result<(), Failure> 
     let first = it.images.first().map(String::as_str).unwrap_or_default();
     let created = time::stamp()?;
     let said = said(output, &it, &created).map_err(signing::signing_failed(first))?;
-    let key = signing::signer(it.key.as_deref()).map_err(signing::signing_failed(first))?;
+    let party = Party::new(output, &it.flags()).await.map_err(signing::signing_failed(first))?;
     let client = registry::client(output, &it.registry, &named)?;
-    let around = signing::surroundings(
-        it.certificate.as_deref(),
-        it.certificate_chain.as_deref(),
-        key.public_key(),
-    )
-    .map_err(signing::signing_failed(first))?;
-    let work = Work { many: it.recursive || named.len() > 1, key, around, said, created, it: &it };
+    let work = Work { many: it.recursive || named.len() > 1, party, said, created, it: &it };
     for (image, typed) in named.iter().zip(&it.images) {
         attest_image(output, &client, &work, image)
             .await
@@ -138,7 +148,7 @@ fn check_flags(it: &Attest) -> Result<(), Failure> {
             "at least one of the flags in the group [predicate statement] is required",
         ));
     }
-    signing::check_services(&it.source, it.new_bundle_format)?;
+    signing::check_services(&it.flags())?;
     signing::check_trusted_root(it.source.trusted_root.as_deref())?;
     if it.new_bundle_format {
         if it.no_upload && it.bundle.is_none() {
@@ -221,7 +231,7 @@ async fn attest_target(
             Some(Artifact::Digest(digest)),
             signed,
             Some(predicate_type),
-            work.key.public_key(),
+            work.party.public_key(),
         )
         .map_err(|error| {
             let Failure { message, code } = Failure::from(error);
@@ -229,9 +239,10 @@ async fn attest_target(
         })
     };
     if work.it.new_bundle_format {
-        let bundle = attestation_bundle(statement, &work.key)?;
+        let bundle = attestation_bundle(statement, &work.party.key)?;
         check(&bundle)?;
-        let bundle = signing::surrounded(bundle, &[], work.key.public_key(), &work.around)?;
+        let about = Some((Artifact::Digest(digest), Some(predicate_type)));
+        let bundle = work.party.surrounded(output, bundle, &[], about).await?;
         if let Some(path) = &work.it.bundle {
             signing::write_bundle(output, &signing::file_for(path, digest, work.many), &bundle)?;
         }
@@ -240,12 +251,13 @@ async fn attest_target(
         }
         return Ok(());
     }
-    let layer = attestation_layer(statement, predicate_type, &work.key)?;
+    let layer = attestation_layer(statement, predicate_type, &work.party.key)?;
     check(&layer.blob.bytes)?;
-    let layer = layer.with_surroundings(&work.around);
+    let around = work.party.around_envelope(output, &layer.blob.bytes).await?;
+    let layer = layer.with_surroundings(&around);
     if let Some(path) = &work.it.bundle {
         // COMPAT: cosign 3.1: the file of the legacy format holds the envelope in base64; test: a_legacy_attestation_bundle_holds_the_envelope
-        let bundle = legacy_blob_bundle(&layer.blob.bytes, &work.around).unwrap_or_default();
+        let bundle = legacy_blob_bundle(&layer.blob.bytes, &around).unwrap_or_default();
         let path = signing::file_for(path, digest, work.many);
         signing::write_bundle(output, &path, &bundle)?;
     }
@@ -258,5 +270,5 @@ async fn attest_target(
         created: work.it.record_creation_timestamp.then_some(work.created.as_str()),
         replace: work.it.replace.then_some(predicate_type),
     };
-    signing::push_legacy(client, target, Some(work.key.public_key()), &[layer], form).await
+    signing::push_legacy(client, target, Some(work.party.public_key()), &[layer], form).await
 }

@@ -4,7 +4,8 @@ use super::{
     flags::{FulcioFlags, OidcFlags, SecurityKeyFlags, SigningSourceFlags, TimestampFlags},
     keys,
     pflag::{exactly_one, go_bool},
-    signing, time,
+    signing::{self, Party},
+    time,
 };
 use clap::Args;
 use sigward_oci::Digest;
@@ -82,6 +83,24 @@ pub(crate) struct AttestBlob {
     pub(crate) source: SigningSourceFlags,
 }
 
+impl AttestBlob {
+    /// Who signs, and who is told.
+    fn flags(&self) -> signing::Flags<'_> {
+        signing::Flags {
+            key: self.key.as_deref(),
+            certificate: self.certificate.as_deref(),
+            chain: self.certificate_chain.as_deref(),
+            issue_certificate: false,
+            yes: self.yes,
+            new_bundle_format: self.new_bundle_format,
+            oidc: &self.oidc,
+            fulcio: &self.fulcio,
+            timestamp: &self.timestamp,
+            source: &self.source,
+        }
+    }
+}
+
 /// What is said, and about what.
 struct Said {
     statement: Vec<u8>,
@@ -91,26 +110,27 @@ struct Said {
 }
 
 /// Signs the statement and writes it where the flags say.
-pub(super) fn run(output: &mut Output, it: &AttestBlob) -> Result<(), Failure> {
+pub(super) async fn run(output: &mut Output, it: &AttestBlob) -> Result<(), Failure> {
     check_flags(it)?;
     let said = said(output, it)?;
-    let key = signing::signer(it.key.as_deref())?;
-    let around = signing::surroundings(
-        it.certificate.as_deref(),
-        it.certificate_chain.as_deref(),
-        key.public_key(),
-    )?;
+    let party = Party::new(output, &it.flags()).await?;
+    let key = &party.key;
     if it.new_bundle_format {
-        let bundle = attestation_bundle(said.statement.clone(), &key)?;
-        check(&said, &bundle, &key)?;
-        let bundle = signing::surrounded(bundle, &[], key.public_key(), &around)?;
+        let bundle = attestation_bundle(said.statement.clone(), key)?;
+        check(&said, &bundle, key)?;
+        let about = said
+            .about
+            .as_ref()
+            .map(|digest| (Artifact::Digest(digest), Some(said.predicate_type.as_str())));
+        let bundle = party.surrounded(output, bundle, &[], about).await?;
         if let Some(path) = &it.bundle {
             signing::write_bundle(output, path, &bundle)?;
         }
     } else {
-        let layer = attestation_layer(said.statement.clone(), &said.predicate_type, &key)?;
+        let layer = attestation_layer(said.statement.clone(), &said.predicate_type, key)?;
         let envelope = layer.blob.bytes;
-        check(&said, &envelope, &key)?;
+        check(&said, &envelope, key)?;
+        let around = party.around_envelope(output, &envelope).await?;
         if let Some(path) = &it.bundle {
             let bundle = legacy_blob_bundle(&envelope, &around).unwrap_or_default();
             signing::write_bundle(output, path, &bundle)?;
@@ -122,6 +142,9 @@ pub(super) fn run(output: &mut Output, it: &AttestBlob) -> Result<(), Failure> {
             output.bytes(&envelope)?;
             output.line("")?;
         }
+    }
+    if let Some(path) = &it.output_certificate {
+        party.keep_certificate(output, path, false)?;
     }
     if let Some(path) = &it.output_attestation {
         keys::write_file(path, &said.statement, 0o600)?;
@@ -148,7 +171,7 @@ fn check_flags(it: &AttestBlob) -> Result<(), Failure> {
             "--hash is the subject of a --predicate: a --statement names its own",
         ));
     }
-    signing::check_services(&it.source, it.new_bundle_format)?;
+    signing::check_services(&it.flags())?;
     signing::check_trusted_root(it.source.trusted_root.as_deref())
 }
 

@@ -3,7 +3,8 @@
 //! SPEC: sigstore-conformance, docs/cli_protocol.md: `sign-bundle` and `verify-bundle`, an artifact or its digest last,
 //! 0 for verified and anything else for refused.
 use super::{
-    Failure, evidence,
+    Failure, Output, evidence,
+    flags::{self, FulcioFlags},
     pflag::{exactly_one, go_bool},
     signing, trust,
 };
@@ -12,7 +13,9 @@ use sigward_oci::Digest;
 use sigward_sigstore::{
     blob::{Artifact, Demand, verify_blob_bundle_by},
     certificate::Identity,
+    keys::Ed25519Form,
     requirement::{Attestor, Keyless, LogRule, SctRule, TimeRule, Who},
+    sign::{attestation_bundle, sign_blob_bundle},
     trust::TrustStore,
 };
 use std::{
@@ -86,20 +89,48 @@ pub(crate) struct VerifyBundle {
     pub(crate) trusted_root: Option<PathBuf>,
 }
 
-pub(super) fn run(it: &ConformanceClient) -> Result<(), Failure> {
+pub(super) async fn run(output: &Output, it: &ConformanceClient) -> Result<(), Failure> {
     match &it.verb {
-        Verb::SignBundle(it) => sign(it),
+        Verb::SignBundle(it) => sign(output, it).await,
         Verb::VerifyBundle(it) => verify(it),
     }
 }
 
-/// Refused with everything that was asked for, until the services of keyless signing can be asked.
-fn sign(it: &SignBundle) -> Result<(), Failure> {
-    exactly_one(&it.artifact)?;
-    Err(Failure::new(format!(
-        "sign-bundle{} needs keyless signing, which is not available in this build",
-        if it.in_toto { " --in-toto" } else { "" }
-    )))
+/// Signs with the services of the signing config, or with the public ones.
+async fn sign(output: &Output, it: &SignBundle) -> Result<(), Failure> {
+    let path = Path::new(exactly_one(&it.artifact)?);
+    let missing = |flag: &str| Failure::new(format!("required flag(s) \"{flag}\" not set"));
+    let bundle = it.bundle.as_deref().ok_or_else(|| missing("bundle"))?;
+    if it.staging && it.signing_config.is_none() {
+        return Err(Failure::new("--staging needs --signing-config, which says where staging is"));
+    }
+    let (oidc, fulcio, timestamp, mut source) = flags::services_of_nobody();
+    let fulcio = FulcioFlags { identity_token: it.identity_token.clone(), ..fulcio };
+    source.signing_config.clone_from(&it.signing_config);
+    source.trusted_root.clone_from(&it.trusted_root);
+    let given = signing::Flags {
+        key: None,
+        certificate: None,
+        chain: None,
+        issue_certificate: false,
+        yes: true,
+        new_bundle_format: true,
+        oidc: &oidc,
+        fulcio: &fulcio,
+        timestamp: &timestamp,
+        source: &source,
+    };
+    let party = signing::Party::new(output, &given).await?;
+    let contents = signing::read_blob(path, "")?;
+    let signed = if it.in_toto {
+        let signed = attestation_bundle(contents, &party.key)?;
+        party.surrounded(output, signed, &[], None).await?
+    } else {
+        let signed = sign_blob_bundle(&contents, &party.key, Ed25519Form::Pure)?;
+        let artifact = Some((Artifact::Bytes(&contents), None));
+        party.surrounded(output, signed, &contents, artifact).await?
+    };
+    signing::write_bundle(output, bundle, &signed)
 }
 
 fn verify(it: &VerifyBundle) -> Result<(), Failure> {

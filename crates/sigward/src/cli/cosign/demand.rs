@@ -20,6 +20,8 @@ pub(super) struct Asked<'a> {
     pub(super) certificates: &'a CertificateVerifyFlags,
     pub(super) common: &'a CommonVerifyFlags,
     pub(super) signature_digest_algorithm: &'a str,
+    /// The log that is searched for what attached signatures do not bring.
+    pub(super) rekor_url: Option<&'a str>,
     pub(super) kind: Kind,
 }
 
@@ -120,7 +122,10 @@ pub(super) fn demanded(output: &Output, asked: &Asked<'_>) -> Result<Demanded, F
     let log = if ignore_log {
         LogRule::InsecureIgnored
     } else {
-        LogRule::EntryDemanded { trust: id, online: None }
+        // COMPAT: cosign 3.1: without the flag the public log is searched; here only one that is named;
+        // test: a_log_is_searched_for_what_a_signature_does_not_bring
+        let online = asked.rekor_url.filter(|_| !common.offline).map(Into::into);
+        LogRule::EntryDemanded { trust: id, online }
     };
     Ok(Demanded {
         time: time_rule(asked, id, ignore_log, timestamps),

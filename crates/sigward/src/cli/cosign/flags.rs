@@ -140,6 +140,40 @@ pub(crate) struct CommonVerifyFlags {
     pub(crate) timestamp_certificate_chain: Option<PathBuf>,
 }
 
+/// The flags of services as they are when nobody typed any: the public instance is asked.
+pub(super) fn services_of_nobody() -> (OidcFlags, FulcioFlags, TimestampFlags, SigningSourceFlags) {
+    (
+        OidcFlags {
+            oidc_client_id: None,
+            oidc_client_secret_file: None,
+            oidc_redirect_url: None,
+            oidc_provider: None,
+            oidc_disable_ambient_providers: false,
+            oidc_issuer: None,
+        },
+        FulcioFlags {
+            identity_token: None,
+            fulcio_auth_flow: None,
+            fulcio_url: None,
+            insecure_skip_verify: false,
+        },
+        TimestampFlags {
+            timestamp_client_cacert: None,
+            timestamp_client_cert: None,
+            timestamp_client_key: None,
+            timestamp_server_name: None,
+            timestamp_server_url: None,
+        },
+        SigningSourceFlags {
+            use_signing_config: Some(false),
+            signing_config: None,
+            trusted_root: None,
+            tlog_upload: true,
+            rekor_url: None,
+        },
+    )
+}
+
 /// Hardware tokens.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct SecurityKeyFlags {

@@ -15,40 +15,19 @@ const IMAGES: &[&str] = &["verify", "verify-attestation"];
 /// What a flag needs that this build does not have, the commands that it is about (none: all of them), and the flags.
 /// No flag is accepted and ignored.
 const UNAVAILABLE: &[(&str, &[&str], &[&str])] = &[
-    (
-        "keyless signing",
-        &[],
-        &[
-            "identity_token",
-            "fulcio_auth_flow",
-            "fulcio_url",
-            "insecure_skip_verify",
-            "oidc_client_id",
-            "oidc_client_secret_file",
-            "oidc_redirect_url",
-            "oidc_provider",
-            "oidc_disable_ambient_providers",
-            "oidc_issuer",
-            "issue_certificate",
-            "output_certificate",
-        ],
-    ),
     ("certificates that do not lie beside the signature", IMAGES, &["certificate", "sct"]),
     ("certificate chains in bundles", &[], &["allow_certificate_chain"]),
     (
-        "timestamps of a timestamp authority",
+        "a file for timestamps by themselves (bundles hold them)",
         SIGNING,
-        &[
-            "timestamp_client_cacert",
-            "timestamp_client_cert",
-            "timestamp_client_key",
-            "timestamp_server_name",
-            "timestamp_server_url",
-            "rfc3161_timestamp",
-            "rfc3161_timestamp_bundle",
-        ],
+        &["rfc3161_timestamp", "rfc3161_timestamp_bundle"],
     ),
-    ("a transparency log that is asked", &[], &["rekor_url", "rekor_entry_type"]),
+    (
+        "a transparency log that is asked",
+        &["verify-blob", "verify-blob-attestation", "create"],
+        &["rekor_url"],
+    ),
+    ("another kind of log entry", &[], &["rekor_entry_type"]),
     ("hardware keys", &[], &["sk", "slot"]),
     ("attachments other than the image itself", &[], &["attachment"]),
     (

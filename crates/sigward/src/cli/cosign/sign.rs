@@ -7,18 +7,16 @@ use super::{
     keys,
     pflag::go_bool,
     registry,
-    signing::{self, LegacyForm, Target},
+    signing::{self, LegacyForm, Party, Target},
     time,
 };
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clap::Args;
-use sigward_oci::{Attachment, media_type};
+use sigward_oci::{Attachment, Digest, media_type};
 use sigward_remote::Registry;
 use sigward_sigstore::{
     blob::{Artifact, verify_blob, verify_blob_attestation},
-    keys::{PrivateKey, Signer as _},
-    sign::{
-        Blob, LegacyLayer, Surroundings, attestation_bundle, signature_bundle, signature_layer,
-    },
+    sign::{Blob, LegacyLayer, attestation_bundle, signature_bundle, signature_layer},
     statement::COSIGN_SIGN,
 };
 use std::{collections::BTreeMap, path::PathBuf};
@@ -101,16 +99,41 @@ pub(crate) struct Sign {
     pub(crate) source: SigningSourceFlags,
 }
 
+impl Sign {
+    /// Who signs, and who is told.
+    fn flags(&self) -> signing::Flags<'_> {
+        signing::Flags {
+            key: self.key.as_deref(),
+            certificate: self.certificate.as_deref(),
+            chain: self.certificate_chain.as_deref(),
+            issue_certificate: self.issue_certificate,
+            yes: self.yes,
+            new_bundle_format: self.new_bundle_format,
+            oidc: &self.oidc,
+            fulcio: &self.fulcio,
+            timestamp: &self.timestamp,
+            source: &self.source,
+        }
+    }
+}
+
 /// What is the same for every image of a command line.
 struct Work<'a> {
     it: &'a Sign,
-    key: PrivateKey,
-    around: Surroundings,
+    party: Party,
     annotations: BTreeMap<String, String>,
     payload: Option<Vec<u8>>,
     created: String,
     /// More than one thing is signed, so output files carry its digest.
     many: bool,
+}
+
+impl Work<'_> {
+    /// `--output-certificate`.
+    fn keep_certificate(&self, output: &Output, digest: &Digest) -> Result<(), Failure> {
+        let Some(path) = &self.it.output_certificate else { return Ok(()) };
+        self.party.keep_certificate(output, &signing::file_for(path, digest, self.many), false)
+    }
 }
 
 /// Signs each image in turn; stops at the first that cannot be signed.
@@ -129,15 +152,10 @@ pub(super) async fn run(output: &mut Output, it: Sign) -> Result<(), Failure> {
         }
         None => None,
     };
-    let key = signing::signer(it.key.as_deref())?;
+    let party = Party::new(output, &it.flags()).await?;
     let work = Work {
         many: it.recursive || named.len() > 1,
-        around: signing::surroundings(
-            it.certificate.as_deref(),
-            it.certificate_chain.as_deref(),
-            key.public_key(),
-        )?,
-        key,
+        party,
         annotations,
         payload,
         created: time::stamp()?,
@@ -190,7 +208,7 @@ fn check_mode(it: &Sign) -> Result<(), Failure> {
 /// Refuses combinations in which a flag would have no effect.
 fn check_flags(it: &Sign) -> Result<(), Failure> {
     check_mode(it)?;
-    signing::check_services(&it.source, it.new_bundle_format)?;
+    signing::check_services(&it.flags())?;
     signing::check_trusted_root(it.source.trusted_root.as_deref())?;
     if it.new_bundle_format {
         if !it.upload && it.bundle.is_none() {
@@ -257,18 +275,20 @@ async fn sign_bundle(
 ) -> Result<(), Failure> {
     let digest = &target.descriptor.digest;
     let bundle = match &work.payload {
-        Some(payload) => attestation_bundle(payload.clone(), &work.key)?,
-        None => signature_bundle(digest, &work.annotations, &work.key)?,
+        Some(payload) => attestation_bundle(payload.clone(), &work.party.key)?,
+        None => signature_bundle(digest, &work.annotations, &work.party.key)?,
     };
     // A key file whose halves do not belong together, or a payload about something else, ends here and not at the reader.
     verify_blob_attestation(
         Some(Artifact::Digest(digest)),
         &bundle,
         Some(COSIGN_SIGN),
-        work.key.public_key(),
+        work.party.public_key(),
     )
     .map_err(self_check)?;
-    let bundle = signing::surrounded(bundle, &[], work.key.public_key(), &work.around)?;
+    let about = Some((Artifact::Digest(digest), Some(COSIGN_SIGN)));
+    let bundle = work.party.surrounded(output, bundle, &[], about).await?;
+    work.keep_certificate(output, digest)?;
     if let Some(path) = &work.it.bundle {
         signing::write_bundle(output, &signing::file_for(path, digest, work.many), &bundle)?;
     }
@@ -288,7 +308,7 @@ async fn sign_legacy(
     let digest = &target.descriptor.digest;
     let layers = match &work.payload {
         Some(payload) => {
-            let signature = sigward_sigstore::sign::sign_blob(payload, &work.key)?;
+            let signature = sigward_sigstore::sign::sign_blob(payload, &work.party.key)?;
             vec![LegacyLayer {
                 blob: Blob::new(payload.clone()),
                 media_type: media_type::COSIGN_SIMPLE_SIGNING,
@@ -297,14 +317,13 @@ async fn sign_legacy(
         }
         None => identities(&work.it.sign_container_identity, target)
             .into_iter()
-            .map(|identity| signature_layer(identity, digest, &work.annotations, &work.key))
+            .map(|identity| signature_layer(identity, digest, &work.annotations, &work.party.key))
             .collect::<Result<Vec<_>, _>>()?,
     };
-    let layers: Vec<LegacyLayer> =
-        layers.into_iter().map(|layer| layer.with_surroundings(&work.around)).collect();
-    for layer in &layers {
+    let mut told = Vec::with_capacity(layers.len());
+    for layer in layers {
         let signature = layer.annotations.get(SIGNATURE_ANNOTATION).map_or("", String::as_str);
-        verify_blob(&layer.blob.bytes, signature.as_bytes(), work.key.public_key())
+        verify_blob(&layer.blob.bytes, signature.as_bytes(), work.party.public_key())
             .map_err(self_check)?;
         let files = [
             (&work.it.output_signature, signature.as_bytes()),
@@ -315,7 +334,12 @@ async fn sign_legacy(
                 keys::write_file(&signing::file_for(path, digest, work.many), content, 0o600)?;
             }
         }
+        let raw = STANDARD.decode(signature)?;
+        let around = work.party.around_bytes(output, &layer.blob.bytes, &raw).await?;
+        told.push(layer.with_surroundings(&around));
     }
+    let layers = told;
+    work.keep_certificate(output, digest)?;
     if !work.it.upload {
         return Ok(());
     }
@@ -330,7 +354,7 @@ async fn sign_legacy(
         created: work.it.record_creation_timestamp.then_some(work.created.as_str()),
         replace: None,
     };
-    signing::push_legacy(client, target, Some(work.key.public_key()), &layers, form).await
+    signing::push_legacy(client, target, Some(work.party.public_key()), &layers, form).await
 }
 
 /// What stands as `docker-reference`: the repository, unless other names are given.

@@ -4,7 +4,7 @@ use super::{
     flags::{FulcioFlags, OidcFlags, SecurityKeyFlags, SigningSourceFlags, TimestampFlags},
     keys,
     pflag::go_bool,
-    signing,
+    signing::{self, Party},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clap::Args;
@@ -12,7 +12,7 @@ use sigward_sigstore::{
     blob::{Artifact, verify_blob, verify_blob_bundle},
     bundle::{Bundle, Content},
     keys::{Algorithm, Ed25519Form, PrivateKey, Signer as _},
-    sign::{self, Surroundings, legacy_blob_bundle},
+    sign::{self, legacy_blob_bundle},
 };
 use std::path::{Path, PathBuf};
 
@@ -73,6 +73,24 @@ pub(crate) struct SignBlob {
     pub(crate) source: SigningSourceFlags,
 }
 
+impl SignBlob {
+    /// Who signs, and who is told.
+    fn flags(&self) -> signing::Flags<'_> {
+        signing::Flags {
+            key: self.key.as_deref(),
+            certificate: self.certificate.as_deref(),
+            chain: self.certificate_chain.as_deref(),
+            issue_certificate: self.issue_certificate,
+            yes: self.yes,
+            new_bundle_format: self.new_bundle_format,
+            oidc: &self.oidc,
+            fulcio: &self.fulcio,
+            timestamp: &self.timestamp,
+            source: &self.source,
+        }
+    }
+}
+
 /// cosign's names of key types, and which keys they stand for.
 const ALGORITHMS: &[(&str, Algorithm)] = &[
     ("ecdsa-sha2-256-nistp256", Algorithm::EcdsaP256),
@@ -84,17 +102,13 @@ const ALGORITHMS: &[(&str, Algorithm)] = &[
 ];
 
 /// Signs each file in turn; stops at the first that cannot be signed.
-pub(super) fn run(output: &mut Output, it: &SignBlob) -> Result<(), Failure> {
+pub(super) async fn run(output: &mut Output, it: &SignBlob) -> Result<(), Failure> {
     check_flags(output, it)?;
-    let key = signing::signer(it.key.as_deref())?;
-    check_algorithm(it.signing_algorithm.as_deref(), &key)?;
-    let around = signing::surroundings(
-        it.certificate.as_deref(),
-        it.certificate_chain.as_deref(),
-        key.public_key(),
-    )?;
+    let party = Party::new(output, &it.flags()).await?;
+    check_algorithm(it.signing_algorithm.as_deref(), &party.key)?;
     for path in &it.blobs {
-        sign_one(output, it, (&key, &around), path)
+        sign_one(output, it, &party, path)
+            .await
             .map_err(signing::signing_failed(&path.display().to_string()))?;
     }
     Ok(())
@@ -105,7 +119,7 @@ fn check_flags(output: &Output, it: &SignBlob) -> Result<(), Failure> {
     if it.new_bundle_format && it.bundle.is_none() {
         return Err(Failure::new("must specify --bundle with --new-bundle-format"));
     }
-    signing::check_services(&it.source, it.new_bundle_format)?;
+    signing::check_services(&it.flags())?;
     signing::check_trusted_root(it.source.trusted_root.as_deref())?;
     if it.output.is_some() {
         output.say("WARNING: the '--output' flag is deprecated and will be removed in the future. Use '--output-signature'");
@@ -151,10 +165,10 @@ fn check_algorithm(name: Option<&str>, key: &PrivateKey) -> Result<(), Failure> 
     Err(Failure::new(format!("--signing-algorithm {name} does not fit the key, which is {found}")))
 }
 
-fn sign_one(
+async fn sign_one(
     output: &mut Output,
     it: &SignBlob,
-    (key, around): (&PrivateKey, &Surroundings),
+    party: &Party,
     path: &Path,
 ) -> Result<(), Failure> {
     if path != Path::new("-") {
@@ -162,10 +176,12 @@ fn sign_one(
     }
     let contents = signing::read_blob(path, "getting payload: ")?;
     output.say("Signing artifact...");
+    let key = &party.key;
     let signature = if it.new_bundle_format {
         let bundle = sign::sign_blob_bundle(&contents, key, Ed25519Form::Pure)?;
         verify_blob_bundle(Artifact::Bytes(&contents), &bundle, key.public_key())?;
-        let bundle = signing::surrounded(bundle, &contents, key.public_key(), around)?;
+        let artifact = Some((Artifact::Bytes(&contents), None));
+        let bundle = party.surrounded(output, bundle, &contents, artifact).await?;
         if let Some(path) = &it.bundle {
             signing::write_bundle(output, path, &bundle)?;
         }
@@ -176,13 +192,17 @@ fn sign_one(
     } else {
         let signature = sign::sign_blob(&contents, key)?;
         verify_blob(&contents, signature.as_bytes(), key.public_key())?;
+        let raw = STANDARD.decode(&signature)?;
+        let around = party.around_bytes(output, &contents, &raw).await?;
         if let Some(path) = &it.bundle {
-            let raw = STANDARD.decode(&signature)?;
-            let bundle = legacy_blob_bundle(&raw, around).unwrap_or_default();
+            let bundle = legacy_blob_bundle(&raw, &around).unwrap_or_default();
             signing::write_bundle(output, path, &bundle)?;
         }
         signature
     };
+    if let Some(path) = &it.output_certificate {
+        party.keep_certificate(output, path, it.b64)?;
+    }
     let bare = if it.b64 { signature.into_bytes() } else { STANDARD.decode(&signature)? };
     match signature_file(it) {
         Some(path) => {

@@ -21,6 +21,7 @@ const MODULES: &[(&str, &str)] = &[
     ("refused", include_str!("../../../tests/cosign/refused.rs")),
     ("registry", include_str!("../../../tests/cosign/registry.rs")),
     ("report", include_str!("../../../tests/cosign/report.rs")),
+    ("services", include_str!("../../../tests/cosign/services.rs")),
     ("sign", include_str!("../../../tests/cosign/sign.rs")),
     ("transfer", include_str!("../../../tests/cosign/transfer.rs")),
     ("trust", include_str!("../../../tests/cosign/trust.rs")),

@@ -112,6 +112,7 @@ impl<'a> Work<'a> {
     fn new(output: &Output, flags: &'a VerifyFlags) -> Result<Self, Failure> {
         let wanted = Wanted {
             signer: Asked {
+                rekor_url: flags.rekor_url.as_deref(),
                 key: flags.key.as_deref(),
                 certificates: &flags.certificates,
                 common: &flags.common,

@@ -73,6 +73,7 @@ pub(super) async fn run(output: &mut Output, it: VerifyAttestation) -> Result<()
     }
     let wanted = Wanted {
         signer: Asked {
+            rekor_url: it.rekor_url.as_deref(),
             key: it.key.as_deref(),
             certificates: &it.certificates,
             common: &it.common,

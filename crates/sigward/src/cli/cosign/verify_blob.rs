@@ -82,6 +82,7 @@ pub(super) fn run(output: &Output, it: &VerifyBlob) -> Result<(), Failure> {
     let demanded = demand::demanded(
         output,
         &Asked {
+            rekor_url: None,
             key: it.key.as_deref(),
             certificates: &it.certificates,
             common: &it.common,

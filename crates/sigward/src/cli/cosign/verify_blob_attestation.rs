@@ -75,6 +75,7 @@ pub(super) fn run(output: &Output, it: &VerifyBlobAttestation) -> Result<(), Fai
     let demanded = demand::demanded(
         output,
         &Asked {
+            rekor_url: None,
             key: it.key.as_deref(),
             certificates: &it.certificates,
             common: &it.common,

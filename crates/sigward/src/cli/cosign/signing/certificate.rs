@@ -2,9 +2,8 @@
 use super::files::read_file;
 use crate::cli::cosign::Failure;
 use sigward_sigstore::{
-    bundle::{Bundle, Content},
-    keys::{Certificate, Ed25519Form, PublicKey},
-    sign::{Surroundings, envelope_bundle, message_bundle},
+    keys::{Certificate, PublicKey},
+    sign::Surroundings,
 };
 use std::path::Path;
 
@@ -14,7 +13,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// A file cannot be read, or the certificate is another key's.
-pub(in crate::cli::cosign) fn surroundings(
+pub(super) fn surroundings(
     certificate: Option<&Path>,
     chain: Option<&Path>,
     key: &PublicKey,
@@ -47,27 +46,6 @@ pub(in crate::cli::cosign) fn surroundings(
     };
     let certificates = std::iter::once(leaf).chain(above).collect();
     Ok(Surroundings { certificates, ..Surroundings::default() })
-}
-
-/// The same bundle with what surrounds its signature; `contents` is what a message signature is over.
-///
-/// # Errors
-/// The bundle is none.
-pub(in crate::cli::cosign) fn surrounded(
-    bundle: Vec<u8>,
-    contents: &[u8],
-    key: &PublicKey,
-    around: &Surroundings,
-) -> Result<Vec<u8>, Failure> {
-    if around.certificates.is_empty() {
-        return Ok(bundle);
-    }
-    Ok(match Bundle::parse(&bundle)?.content {
-        Content::Envelope(envelope) => envelope_bundle(&envelope, key, around),
-        Content::Message(message) => {
-            message_bundle(contents, &message.signature, key, Ed25519Form::Pure, around)
-        }
-    })
 }
 
 fn failed(what: &str, error: &dyn std::error::Error) -> Failure {

@@ -67,8 +67,7 @@ pub(in crate::cli::cosign) fn material(named: Named<'_>) -> Result<TrustedRoot, 
     if named.intermediates.is_some() && named.roots.is_none() {
         return Err(Failure::new("--ca-intermediates lie below --ca-roots: they need them"));
     }
-    let own = authorities.iter().any(|(_, given)| *given)
-        || VARIABLES.iter().any(|name| variable(name).is_some());
+    let own = authorities.iter().any(|(_, given)| *given) || names_its_own();
     if own {
         return Ok(TrustedRoot::new(parts(named)?)?);
     }
@@ -135,16 +134,29 @@ fn text(path: &Path) -> Result<String, Failure> {
     keys::read_file(path).map_err(Failure::new)
 }
 
+/// Files or keys of the environment stand in for the TUF repository.
+pub(in crate::cli::cosign) fn names_its_own() -> bool {
+    VARIABLES.iter().any(|name| variable(name).is_some())
+}
+
+fn cache() -> Option<PathBuf> {
+    variable("TUF_ROOT")
+        .or_else(|| variable("HOME").map(|home| home.join(".sigstore").join("root")))
+}
+
+/// A target that is kept in the TUF cache for the mirror in use; nothing when there is none.
+pub(in crate::cli::cosign) fn kept(target: &str) -> Option<PathBuf> {
+    let cache = cache()?;
+    let folder = folder_of(&mirror(Some(&cache)));
+    Some(cache.join(folder).join("targets").join(target)).filter(|path| path.is_file())
+}
+
 /// What `initialize` left in the TUF cache, for the mirror that is in use; for the public one else what is built in.
 fn public_or_cached() -> Result<TrustedRoot, Failure> {
-    let cache = variable("TUF_ROOT")
-        .or_else(|| variable("HOME").map(|home| home.join(".sigstore").join("root")));
-    let mirror = mirror(cache.as_deref());
-    let kept =
-        cache.map(|cache| cache.join(folder_of(&mirror)).join("targets").join("trusted_root.json"));
-    if let Some(path) = kept.filter(|path| path.is_file()) {
+    if let Some(path) = kept("trusted_root.json") {
         return read(&path);
     }
+    let mirror = mirror(cache().as_deref());
     if mirror.trim_end_matches('/') == PUBLIC_MIRROR {
         return Ok(TrustedRoot::parse(PUBLIC_GOOD)?);
     }
