@@ -99,25 +99,70 @@ impl<'w> Target<'w> {
 
 fn generated(target: &Target<'_>, path: &str, ground: &Ground<'_>, sink: &mut Sink) {
     let namespace = format!("{path}.namespace");
-    let plain = !target.kind.is_empty() && !target.kind.contains("{{");
-    if plain
-        && target.namespace.is_empty()
-        && scoped::of(scoped::group(target.api_version), target.kind) == Some(Scoped::Namespace)
-    {
-        sink.error(&namespace, format!("a {} needs a namespace", target.kind));
+    let kinds: Vec<&str> = match target.clone_list {
+        Some(list) => list.kinds.iter().map(String::as_str).collect(),
+        None if target.kind.contains("{{") => Vec::new(),
+        None => vec![target.kind],
+    };
+    let scope_of = |written: &str| {
+        let (version, kind) = match target.clone_list {
+            Some(_) => written.rsplit_once('/')?,
+            None => (target.api_version, written),
+        };
+        scoped::of(scoped::group(version), kind).map(|scope| (scope, kind.to_owned()))
+    };
+    let scopes: Vec<(Scoped, String)> =
+        kinds.into_iter().filter(|kind| !kind.is_empty()).filter_map(scope_of).collect();
+    let Some((first, kind)) = scopes.first() else {
+        return sources(target, None, path, ground, sink);
+    };
+    if scopes.iter().any(|(scope, _)| scope != first) {
+        sink.error(
+            &format!("{path}.cloneList.kinds"),
+            "kinds with and without a namespace cannot be copied together",
+        );
+    }
+    match first {
+        Scoped::Namespace if target.namespace.is_empty() => {
+            sink.error(&namespace, format!("a {kind} needs a namespace"));
+        }
+        Scoped::Cluster if !target.namespace.is_empty() && target.clone_list.is_none() => {
+            sink.error(&namespace, format!("a {kind} is in no namespace"));
+        }
+        Scoped::Namespace | Scoped::Cluster => {}
     }
     within(target.namespace, &namespace, ground, sink);
-    if let Some(from) = target.clone_from {
-        if from.name.is_empty() {
+    sources(target, Some(*first), path, ground, sink);
+}
+
+/// Where copies come from; `scope` is that of their kind, if it is known.
+fn sources(
+    target: &Target<'_>,
+    scope: Option<Scoped>,
+    path: &str,
+    ground: &Ground<'_>,
+    sink: &mut Sink,
+) {
+    let from = |namespace: &str, path: &str, sink: &mut Sink| match scope {
+        Some(Scoped::Namespace) if namespace.is_empty() => {
+            sink.error(path, "what is copied is in a namespace: say which");
+        }
+        Some(Scoped::Cluster) if !namespace.is_empty() => {
+            sink.error(path, "what is copied is in no namespace");
+        }
+        _ => within(namespace, path, ground, sink),
+    };
+    if let Some(source) = target.clone_from {
+        if source.name.is_empty() {
             sink.error(&format!("{path}.clone.name"), "a clone needs the `name` of its source");
         }
-        within(&from.namespace, &format!("{path}.clone.namespace"), ground, sink);
+        from(&source.namespace, &format!("{path}.clone.namespace"), sink);
     }
     if let Some(list) = target.clone_list {
         if list.kinds.is_empty() {
             sink.error(&format!("{path}.cloneList.kinds"), "a cloneList needs `kinds`");
         }
-        within(&list.namespace, &format!("{path}.cloneList.namespace"), ground, sink);
+        from(&list.namespace, &format!("{path}.cloneList.namespace"), sink);
     }
 }
 

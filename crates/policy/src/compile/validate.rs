@@ -10,6 +10,18 @@ use crate::{
 use sigward_api::kyverno::v1;
 use sigward_document::Value;
 
+/// Kinds of Kubernetes that are sent to subresources alone: no object of theirs is ever there to be scanned.
+const SUB_RESOURCE_KINDS: [&str; 8] = [
+    "Eviction",
+    "NodeProxyOptions",
+    "PodAttachOptions",
+    "PodExecOptions",
+    "PodPortForwardOptions",
+    "PodProxyOptions",
+    "Scale",
+    "ServiceProxyOptions",
+];
+
 /// What a check stands in.
 #[derive(Clone, Copy)]
 pub(super) struct Inside<'i> {
@@ -30,13 +42,17 @@ pub(crate) fn compile(
     sink: &mut Sink,
 ) -> Option<Validate> {
     if ground.background {
-        for pattern in matches.kinds().filter(|pattern| !pattern.sub_resource.is_empty()) {
+        for pattern in matches.kinds() {
+            let what = match pattern.sub_resource.as_str() {
+                "" if SUB_RESOURCE_KINDS.contains(&pattern.kind.as_str()) => {
+                    pattern.kind.to_string()
+                }
+                "" => continue,
+                sub_resource => format!("{}/{sub_resource}", pattern.kind),
+            };
             sink.error_with(
                 path,
-                format!(
-                    "the subresource `{}/{}` is not there in background mode",
-                    pattern.kind, pattern.sub_resource
-                ),
+                format!("the subresource `{what}` is not there in background mode"),
                 "set `spec.background: false`",
             );
         }

@@ -356,6 +356,7 @@ fn a_validate_rule_is_checked_when_it_is_loaded() {
         &policy("", &of("Pod/exec")),
         "the subresource `Pod/exec` is not there in background mode",
     );
+    check(&policy("", &of("Scale")), "the subresource `Scale` is not there in background mode");
     check(
         &policy(r#""background":false,"#, &of("*")),
         "a rule for every kind can only speak of metadata",
@@ -446,6 +447,24 @@ fn what_a_rule_may_reach_is_checked_when_it_is_loaded() {
         (
             own(&from(r#""cloneList":{"kinds":["v1/Secret"],"namespace":"z"}"#)),
             "cloneList.namespace: a Policy reaches",
+        ),
+        (
+            cluster(&from(r#""cloneList":{"kinds":["v1/Secret","v1/Node"],"namespace":"z"}"#)),
+            "cloneList.kinds: kinds with and without a namespace cannot be copied together",
+        ),
+        (
+            cluster(&from(
+                r#""cloneList":{"kinds":["rbac.authorization.k8s.io/v1/ClusterRole"],"namespace":"z"}"#,
+            )),
+            "cloneList.namespace: what is copied is in no namespace",
+        ),
+        (
+            cluster(&from(r#""cloneList":{"kinds":["v1/Secret"]}"#)),
+            "cloneList.namespace: what is copied is in a namespace: say which",
+        ),
+        (
+            cluster(&from(r#""data":{}"#).replace("ConfigMap", "Namespace")),
+            "generate.namespace: a Namespace is in no namespace",
         ),
         (cluster(&from(r#""clone":{"namespace":"z"}"#)), "a clone needs the `name` of its source"),
         (cluster(&from(r#""cloneList":{"namespace":"z"}"#)), "a cloneList needs `kinds`"),
