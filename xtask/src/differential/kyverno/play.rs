@@ -188,11 +188,11 @@ fn complaint(answer: &Answer) -> String {
         .to_owned()
 }
 
-/// What stands before the report, and the report.
+/// What stands before the report of the cluster's policies, and that report. In JSON Kyverno prints none of those of
+/// policies that have a namespace.
 fn report_in(stdout: &str) -> Option<(&str, Value)> {
-    let at = ["{\"kind\":\"ClusterReport\"", "{\"apiVersion\":\"openreports"]
-        .iter()
-        .find_map(|start| stdout.rfind(start))?;
+    let ours = "{\"apiVersion\":\"openreports.io/v1alpha1\",\"kind\":\"ClusterReport\"";
+    let at = ["{\"kind\":\"ClusterReport\"", ours].iter().find_map(|start| stdout.find(start))?;
     let (before, report) = stdout.split_at(at);
     let report = report.lines().next()?;
     Some((before, parse_json(report.as_bytes()).ok()?))

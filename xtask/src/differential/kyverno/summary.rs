@@ -101,12 +101,18 @@ impl Summary {
 
     /// The page of docs/.
     pub(super) fn page(&self, cases: usize, seed: u64, rounds: u64, took: Duration) -> String {
+        let as_they_are = if self.counts.keys().any(|input| input.starts_with("cases")) {
+            "as they are, as `test` and, unrolled, as `apply`; then "
+        } else {
+            ""
+        };
         let mut text = format!(
             "# Kyverno's command line and Sigward\n\n\
              Written by `cargo xtask differential kyverno --write`: kubectl-kyverno 1.19.1 and `sigward` called as `kyverno`, \
-             each on the {cases} test folders of Kyverno and of its policy library that rest on no CEL and ask no registry, as `test` \
-             and, unrolled, as `apply`; then on {rounds} rounds of changed inputs (seed {seed}, {} minutes). Verdict, message, category, severity and properties of \
-             each row, each printed object and the exit code are compared.\n\n",
+             on the {cases} test folders of Kyverno and of its policy library that rest on no CEL and ask no registry, \
+             {as_they_are}changed in {rounds} rounds (seed {seed}, {} minutes). Verdict, message, category, severity and \
+             properties of each row, each printed object and the exit code are compared; reports of policies that have a \
+             namespace are not, since Kyverno prints none in JSON.\n\n",
             took.as_secs() / 60
         );
         text.push_str(&self.table());
