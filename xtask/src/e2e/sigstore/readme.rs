@@ -107,7 +107,9 @@ fn below(block: &str, start: &str) -> Result<String> {
     let mut lines = block.lines().skip_while(|line| !line.trim_start().starts_with(start));
     let first = lines.next().with_context(|| format!("no line begins with {start}"))?;
     let depth = |line: &str| line.len() - line.trim_start().len();
-    let deeper = lines.take_while(|line| depth(line) > depth(first));
+    // The key of a list's item stands behind its dash.
+    let key = first.len() - first.trim_start_matches([' ', '-']).len();
+    let deeper = lines.take_while(|line| depth(line) > key);
     Ok(deeper.map(str::trim).collect::<Vec<_>>().join("\n"))
 }
 
