@@ -178,9 +178,7 @@ fn within(namespace: &str, path: &str, ground: &Ground<'_>, sink: &mut Sink) {
 fn same_kind(wire: &v1::Rule, generation: &Generation, path: &str, sink: &mut Sink) {
     let direct = wire.match_resources.as_ref().map(v1::MatchResources::direct);
     let kinds = direct.and_then(|direct| direct.resources).map(|resources| resources.kinds);
-    if !generation.kind.is_empty()
-        && kinds.is_some_and(|kinds| kinds.contains(&generation.kind))
-    {
+    if !generation.kind.is_empty() && kinds.is_some_and(|kinds| kinds.contains(&generation.kind)) {
         sink.error(
             &format!("{path}.kind"),
             "the kind that is generated and the kind that is matched should not be the same",

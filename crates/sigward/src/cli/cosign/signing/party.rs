@@ -108,7 +108,7 @@ impl Party {
             PrivateKey::generate(&mut keys::SystemEntropy)?
         };
         if !plan.logs.is_empty() {
-            // COMPAT: cosign 3.1: logs take Ed25519 signatures in their prehashed form.
+            // Logs take Ed25519 signatures in their prehashed form.
             key = key.with_ed25519_form(Ed25519Form::Prehashed);
         }
         let certificates = if let Some(token) = token {
