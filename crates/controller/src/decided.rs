@@ -96,6 +96,7 @@ pub(crate) mod samples {
             action: FailureAction::Enforce,
             failure_policy: FailurePolicy::Fail,
             blocks,
+            target: None,
             images: Vec::new(),
             exceptions: Vec::new(),
             properties: Vec::new(),

@@ -38,7 +38,7 @@ pub fn wanted(stored: &StoredPolicy, before: &Json, served: Served<'_>, now: &st
             (ConditionStatus::False, "Failed", message)
         }
         None => match served {
-            Served::Yes => (ConditionStatus::True, "Succeeded", "Ready".to_owned()),
+            Served::Yes => (ConditionStatus::True, "Succeeded", ready(stored)),
             Served::NotYet => (ConditionStatus::False, "Failed", "Not Ready".to_owned()),
             Served::Refused(reason) => (
                 ConditionStatus::False,
@@ -74,6 +74,20 @@ pub fn wanted(stored: &StoredPolicy, before: &Json, served: Served<'_>, now: &st
         rule_count: Some(count(&stored.document)),
         validating_admission_policy: Some(ValidatingAdmissionPolicyStatus::default()),
     }
+}
+
+/// `Ready`, and which rules are evaluated to nothing all the same.
+fn ready(stored: &StoredPolicy) -> String {
+    let waiting = stored.compiled.iter().flat_map(|policy| policy.waiting());
+    let waiting: Vec<String> =
+        waiting.map(|(rule, field)| format!("rule {rule} ({field})")).collect();
+    if waiting.is_empty() {
+        return "Ready".to_owned();
+    }
+    let waiting = waiting.join(", ");
+    format!(
+        "Ready; this build does not make or change other objects yet, and so does nothing for {waiting}"
+    )
 }
 
 fn ready_of(status: &Json) -> Option<StatusCondition> {

@@ -52,6 +52,7 @@ pub struct Policy {
     pub(crate) admission: bool,
     pub(crate) background: bool,
     pub(crate) counts: RuleCounts,
+    pub(crate) waiting: Vec<(SmolStr, &'static str)>,
 }
 
 /// How many rules of each type the policy was written with, generated ones left out.
@@ -142,6 +143,11 @@ impl Policy {
     /// Whether it takes part in background scans.
     pub fn background(&self) -> bool {
         self.background
+    }
+    /// Rules that are evaluated to nothing, since nobody carries out what they ask for: the name, and the field that
+    /// asks.
+    pub fn waiting(&self) -> &[(SmolStr, &'static str)] {
+        &self.waiting
     }
     /// Numbers of rules by type, for `status.rulecount`.
     pub fn rule_counts(&self) -> RuleCounts {

@@ -109,6 +109,8 @@ pub struct RuleOutcome {
     pub failure_policy: FailurePolicy,
     /// Whether it blocks the request.
     pub blocks: bool,
+    /// The object that a mutate rule changed in place of the request's, as it is afterwards.
+    pub target: Option<Value>,
     /// One for each image looked at, in order.
     pub images: Vec<ImageOutcome>,
     /// `namespace/name` of the exceptions that applied.

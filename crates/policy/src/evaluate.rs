@@ -63,6 +63,8 @@ enum Phase {
 struct Finished {
     /// None when the rule does not apply.
     outcome: Option<RuleOutcome>,
+    /// What else came of it: of a rule with `targets`, one for each object after the first.
+    more: Vec<RuleOutcome>,
     /// The object after a mutate rule.
     object: Option<Value>,
     /// Digests to write, by JSON pointer.

@@ -220,6 +220,16 @@ pub(crate) fn mutated(request: &Request, name: &str) -> String {
     }
 }
 
+/// A mutate rule changed another object than the request's.
+pub(crate) fn target(object: &Value) -> String {
+    let text = |path: &[&str]| object.str_at(path).unwrap_or_default();
+    let (kind, name) = (text(&["kind"]), text(&["metadata", "name"]));
+    match text(&["metadata", "namespace"]) {
+        "" => format!("mutated {kind}/{name}"),
+        namespace => format!("mutated {kind}/{name} in namespace {namespace}"),
+    }
+}
+
 /// A mutate rule could not be applied, and its policy says to refuse then.
 pub(crate) fn mutation_failed(policy: &PolicyName, rule: &str, reason: &str) -> String {
     let policy = &policy.name;

@@ -6,7 +6,12 @@ use crate::{
     images::extract::Extractor,
     matching::{Block, selector::Selector},
     request::Operation,
-    rules::{generate::Generate, mutate::Mutate, validate::Validate, verify_images::VerifyImages},
+    rules::{
+        generate::Generate,
+        mutate::{Mutate, targets::MutateExisting},
+        validate::Validate,
+        verify_images::VerifyImages,
+    },
     snapshot::FailureAction,
     variables::Template,
 };
@@ -43,6 +48,8 @@ pub(crate) enum Action {
     Validate(Box<Validate>),
     /// `mutate`.
     Mutate(Box<Mutate>),
+    /// `mutate` with `targets`.
+    MutateExisting(Box<MutateExisting>),
     /// `generate`.
     Generate(Box<Generate>),
     /// `verifyImages`.
@@ -77,7 +84,7 @@ impl Action {
     pub(crate) fn rule_type(&self) -> RuleType {
         match self {
             Self::Validate(_) => RuleType::Validation,
-            Self::Mutate(_) => RuleType::Mutation,
+            Self::Mutate(_) | Self::MutateExisting(_) => RuleType::Mutation,
             Self::Generate(_) => RuleType::Generation,
             Self::VerifyImages(_) => RuleType::ImageVerify,
             Self::Unusable(unusable) => unusable.rule_type,

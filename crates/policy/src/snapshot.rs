@@ -219,8 +219,9 @@ pub struct Settings {
     pub max_context_size: u64,
     /// Whether services and the global context are answered for: a test file of the command line does.
     pub answers_services: bool,
-    /// Whether someone makes the objects of generate rules; where nobody does they are refused.
-    pub generates: bool,
+    /// Whether someone carries out what generate rules and `mutate.targets` ask for; where nobody does they wait, and
+    /// their policies say so.
+    pub update_requests: bool,
     /// `allowInsecureRegistry`: plain HTTP registries for every policy.
     pub allow_insecure_registry: bool,
     /// `--trusted-root`: what certificates, log entries and timestamps are judged by.
@@ -244,7 +245,7 @@ impl Default for Settings {
             exclude_cluster_roles: Vec::new(),
             max_context_size: 2 * 1024 * 1024,
             answers_services: false,
-            generates: false,
+            update_requests: false,
             allow_insecure_registry: false,
             trust: None,
         }

@@ -53,6 +53,7 @@ mod tests {
             action: FailureAction::Enforce,
             failure_policy: FailurePolicy::Fail,
             blocks: false,
+            target: None,
             images: Vec::new(),
             exceptions: Vec::new(),
             properties: Vec::new(),

@@ -106,6 +106,7 @@ pub(super) fn assemble(
             })
             .collect(),
         webhook_rules: rules.iter().map(webhook_rule).collect(),
+        waiting: waiting(&rules, settings),
         rule_names: rules.iter().map(|rule| rule.name.clone()).collect(),
         counts: counts(&rules, generated.len()),
         autogen: generated,
@@ -329,13 +330,28 @@ fn counts(rules: &[Rule], generated: usize) -> RuleCounts {
     for rule in rules.iter().take(rules.len().saturating_sub(generated)) {
         match rule.action {
             Action::Validate(_) => counts.validate += 1,
-            Action::Mutate(_) => counts.mutate += 1,
+            Action::Mutate(_) | Action::MutateExisting(_) => counts.mutate += 1,
             Action::Generate(_) => counts.generate += 1,
             Action::VerifyImages(_) => counts.verify_images += 1,
             Action::Unusable(_) => {}
         }
     }
     counts
+}
+
+/// Rules of which nothing comes in this process, and what they wait for.
+fn waiting(rules: &[Rule], settings: &Settings) -> Vec<(SmolStr, &'static str)> {
+    if settings.update_requests {
+        return Vec::new();
+    }
+    let waits = |rule: &Rule| match rule.action {
+        Action::Generate(_) => Some((rule.name.clone(), "generate")),
+        Action::MutateExisting(_) => Some((rule.name.clone(), "mutate.targets")),
+        Action::Validate(_) | Action::Mutate(_) | Action::VerifyImages(_) | Action::Unusable(_) => {
+            None
+        }
+    };
+    rules.iter().filter_map(waits).collect()
 }
 
 fn webhook_rule(rule: &Rule) -> WebhookRule {
@@ -346,13 +362,17 @@ fn webhook_rule(rule: &Rule) -> WebhookRule {
         }
     }
     let (mutating, validating) = match &rule.action {
-        Action::Validate(_) | Action::Generate(_) | Action::Unusable(_) => (false, true),
+        // Nothing comes of changed targets before the answer.
+        Action::Validate(_)
+        | Action::Generate(_)
+        | Action::MutateExisting(_)
+        | Action::Unusable(_) => (false, true),
         Action::Mutate(_) => (true, false),
         Action::VerifyImages(verify) => (true, verify.is_checked()),
     };
     let every_operation = match &rule.action {
         Action::Validate(_) | Action::Generate(_) => true,
-        Action::Mutate(_) | Action::VerifyImages(_) => false,
+        Action::Mutate(_) | Action::MutateExisting(_) | Action::VerifyImages(_) => false,
         Action::Unusable(unusable) => unusable.is_for(Operation::Delete),
     };
     let mut operations: Vec<Operation> =

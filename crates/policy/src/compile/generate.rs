@@ -8,7 +8,8 @@ use sigward_api::kyverno::v1::Generation;
 use sigward_document::Value;
 use smol_str::SmolStr;
 
-/// Compiles a generate block. Refused where nobody would make the objects: a rule that does nothing is worse than none.
+/// Compiles a generate block. Where nobody would make the objects that is said: a rule that does nothing in silence is
+/// worse than none.
 pub(crate) fn compile(
     wire: &Generation,
     path: &str,
@@ -16,9 +17,8 @@ pub(crate) fn compile(
     scope: &Scope,
     sink: &mut Sink,
 ) -> Option<Generate> {
-    if !settings.generates {
-        sink.unsupported(path, "a generate rule");
-        return None;
+    if !settings.update_requests {
+        sink.warn(path, "nobody makes objects in this build: the rule waits, and makes nothing");
     }
     if !wire.for_each.is_empty() {
         sink.unsupported(&format!("{path}.foreach"), "generate.foreach");

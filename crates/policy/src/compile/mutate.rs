@@ -1,10 +1,15 @@
-//! `mutate` from the wire: exactly one kind of patch; what this build does not do is refused.
+//! `mutate` from the wire: exactly one kind of patch, for the object or for others.
 mod for_each;
+mod targets;
 
 use super::{Sink, names::Scope, rule::Ground, validate::one_of};
-use crate::rules::mutate::{
-    Mutate,
-    json_patch::{self, JsonPatch},
+use crate::{
+    rule::Action,
+    rules::mutate::{
+        Mutate,
+        json_patch::{self, JsonPatch},
+        targets::MutateExisting,
+    },
 };
 use sigward_api::kyverno::v1::{ForEachMutation, Mutation};
 use sigward_document::Value;
@@ -17,22 +22,29 @@ pub(crate) fn compile(
     scope: &Scope,
     ground: &Ground<'_>,
     sink: &mut Sink,
-) -> Option<Mutate> {
-    for (present, field) in [
-        (!wire.targets.is_empty(), "targets"),
-        (wire.mutate_existing_on_policy_update == Some(true), "mutateExistingOnPolicyUpdate"),
-    ] {
-        if present {
-            sink.unsupported(&format!("{path}.{field}"), &format!("mutate.{field}"));
-            return None;
-        }
+) -> Option<Action> {
+    if wire.mutate_existing_on_policy_update == Some(true) && wire.targets.is_empty() {
+        sink.error_with(
+            &format!("{path}.mutateExistingOnPolicyUpdate"),
+            "mutateExistingOnPolicyUpdate is about `targets`, and there are none",
+            "name the objects in `mutate.targets`",
+        );
+        return None;
     }
     let written = Written {
         merge: wire.patch_strategic_merge.as_ref(),
         operations: &wire.patches_json6902,
         lists: &wire.for_each,
     };
-    written.compile(document, path, scope, ground, sink)
+    // What one target declares the patch may name.
+    let mut scope = scope.clone();
+    let targets = targets::compile(wire, document, path, &mut scope, ground, sink);
+    let change = written.compile(document, path, &scope, ground, sink)?;
+    Some(if wire.targets.is_empty() {
+        Action::Mutate(Box::new(change))
+    } else {
+        Action::MutateExisting(Box::new(MutateExisting { targets: targets?, change }))
+    })
 }
 
 /// The ways to say what changes, of a rule or of an element.

@@ -120,7 +120,6 @@ pub(crate) fn compile(
     let action = if let Some(mutation) = &wire.mutate {
         let document = document.get("mutate").unwrap_or(&Value::NULL);
         mutate::compile(mutation, document, &format!("{path}.mutate"), &scope, ground, sink)
-            .map(|mutate| Action::Mutate(Box::new(mutate)))
     } else if let Some(validation) = &wire.validate {
         let document = document.get("validate").unwrap_or(&Value::NULL);
         let path = format!("{path}.validate");

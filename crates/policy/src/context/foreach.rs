@@ -8,6 +8,9 @@ use smol_str::SmolStr;
 /// Elements that one rule may visit, nested ones included: the work of a request is bounded.
 pub(crate) const MAX_ELEMENTS: usize = 10_000;
 
+/// What the object is called that is changed in place of the request's.
+const TARGET: SmolStr = SmolStr::new_static("target");
+
 /// One element of a list.
 #[derive(Clone, Debug)]
 pub(crate) struct Element {
@@ -93,8 +96,18 @@ impl<'e> Context<'e> {
         result
     }
 
-    /// From here on `request.object` and `images` are those of another object: what the steps of a rule have left.
+    /// From here on `target` is this object, and what the steps of the rule leave is of it.
+    pub(crate) fn set_target(&mut self, object: &Value) {
+        self.base.insert(TARGET, object.clone());
+    }
+
+    /// From here on `request.object` and `images` are those of another object: what the steps of a rule have left. A
+    /// rule that changes targets leaves the request alone.
     pub(crate) fn replace_object(&mut self, object: &Value) {
+        if self.base.contains_key(&TARGET) {
+            self.set_target(object);
+            return;
+        }
         self.object = object.clone();
         self.base.remove("request");
         self.base.remove("images");

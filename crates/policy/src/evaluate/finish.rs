@@ -86,7 +86,7 @@ impl Done {
             });
             self.generated.extend(made);
         }
-        self.rules.extend(finished.outcome);
+        self.rules.extend(finished.outcome.into_iter().chain(finished.more));
         self.warnings.extend(finished.warnings);
     }
 

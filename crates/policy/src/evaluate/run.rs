@@ -319,6 +319,7 @@ fn outcome(
         action,
         failure_policy: policy.failure_policy(),
         blocks: judgement.blocks,
+        target: None,
         images: Vec::new(),
         exceptions: Vec::new(),
         properties: Vec::new(),

@@ -4,6 +4,7 @@ pub(crate) mod for_each;
 pub(crate) mod json_patch;
 mod merge;
 mod merge_keys;
+pub(crate) mod targets;
 
 use crate::{
     context::Context,

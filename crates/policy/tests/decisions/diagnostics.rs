@@ -188,10 +188,17 @@ fn other_rules_are_refused_by_name_until_they_are_there() {
             r#""validate":{"message":"m","cel":{"expressions":[]}}"#,
             "validate.cel is not supported in this build",
         ),
-        (r#""generate":{"kind":"ConfigMap"}"#, "a generate rule is not supported in this build"),
         (
             r#""mutate":{"patchStrategicMerge":{},"targets":[{"kind":"Pod"}]}"#,
-            "mutate.targets is not supported in this build",
+            "a target needs `apiVersion`",
+        ),
+        (
+            r#""mutate":{"patchStrategicMerge":{},"targets":[{"apiVersion":"v1","kind":"Pod/status"}]}"#,
+            "a subresource as a target is not supported in this build",
+        ),
+        (
+            r#""mutate":{"patchStrategicMerge":{},"mutateExistingOnPolicyUpdate":true}"#,
+            "mutateExistingOnPolicyUpdate is about `targets`, and there are none",
         ),
         (
             r#""mutate":{"patchStrategicMerge":{},"foreach":[{"list":"x"}]}"#,

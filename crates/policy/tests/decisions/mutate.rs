@@ -4,7 +4,7 @@ use crate::{
     world::{World, request},
 };
 use sigward_document::Value;
-use sigward_policy::{decision::Decision, request::Stage};
+use sigward_policy::{decision::Decision, fact::Fact, request::Stage};
 
 /// Rules for Pods or ConfigMaps, one for each mutate block.
 fn world(blocks: &[&str]) -> World {
@@ -197,4 +197,77 @@ fn a_policy_changes_what_those_before_it_left() {
     };
     assert_eq!(labels(["u", "v"]), yaml("{app: a, first: u, last: v}"));
     assert_eq!(labels(["v", "u"]), yaml("{app: a, first: v, last: u}"));
+}
+
+/// A world in which targets are changed, and two Secrets are there.
+fn with_targets(targets: &str, patch: &str) -> World {
+    let mut world = world(&[&format!("{{targets: [{targets}], patchStrategicMerge: {patch}}}")]);
+    world.settings.update_requests = true;
+    let list = "{items: [{metadata: {name: s1, namespace: n, labels: {app: x}}}, {metadata: {name: s2, namespace: m}}]}";
+    let document = |text: &str| Fact::Document(Ok(Some(yaml(text))));
+    world.answer("url: \"/api/v1/secrets\"", document(list));
+    let one =
+        "{apiVersion: v1, kind: Secret, metadata: {name: s1, namespace: n, labels: {app: x}}}";
+    world.answer("name: \"s1\"", document(one));
+    world.answer("name: \"gone\"", Fact::Document(Ok(None)));
+    world
+}
+
+fn changed(world: &World) -> Decision {
+    world.decide(request("ConfigMap", Stage::Mutating, &yaml(CONFIG).to_json()))
+}
+
+#[test]
+fn targets_are_changed_and_the_request_is_not() {
+    let target = "{apiVersion: v1, kind: Secret, name: 's*', context: [{name: n, variable: {jmesPath: target.metadata.name}}], \
+         preconditions: {all: [{key: '{{ n }}', operator: NotEquals, value: s2}]}}";
+    let patch = "{metadata: {labels: {of: '{{ n }}-{{ request.object.data.k }}'}}}";
+    let decision = changed(&with_targets(target, patch));
+    assert!(decision.allowed && decision.patch.is_empty());
+    assert_eq!(
+        told(&decision),
+        ["pass: mutated Secret/s1 in namespace n", "skip: preconditions not met"]
+    );
+    let expected = "{apiVersion: v1, kind: Secret, metadata: {name: s1, namespace: n, labels: {app: x, of: s1-v}}}";
+    assert_eq!(decision.rules[0].target, Some(yaml(expected)));
+}
+
+#[test]
+fn a_target_that_is_named_must_be_there_and_a_search_may_find_nothing() {
+    let told_of =
+        |target: &str| told(&changed(&with_targets(target, "{metadata: {labels: {a: b}}}")));
+    assert_eq!(
+        told_of("{apiVersion: v1, kind: Secret, namespace: n, name: gone}"),
+        ["error: secrets \"gone\" not found"]
+    );
+    assert!(told_of("{apiVersion: v1, kind: Secret, name: 'other-*'}").is_empty());
+    assert_eq!(
+        told_of("{apiVersion: v1, kind: Secret, selector: {matchLabels: {app: x}}}"),
+        ["pass: mutated Secret/s1 in namespace n"]
+    );
+}
+
+#[test]
+fn a_target_that_is_named_twice_is_changed_as_it_was() {
+    let target = "{apiVersion: v1, kind: Secret, namespace: n, name: s1}";
+    let patch = "{metadata: {labels: {seen: \"{{ target.metadata.labels.seen || 'never' }}\"}}}";
+    let decision = changed(&with_targets(&format!("{target}, {target}"), patch));
+    let seen: Vec<Option<&str>> = decision
+        .rules
+        .iter()
+        .map(|rule| rule.target.as_ref()?.str_at(&["metadata", "labels", "seen"]))
+        .collect();
+    assert_eq!(seen, [Some("never"), Some("never")]);
+}
+
+#[test]
+fn where_nobody_changes_targets_a_rule_says_nothing_and_its_policy_says_so() {
+    let mut world =
+        with_targets("{apiVersion: v1, kind: Secret, namespace: n, name: gone}", "{a: b}");
+    world.settings.update_requests = false;
+    let decision = changed(&world);
+    assert!(decision.allowed && decision.rules.is_empty());
+    let compiled = world.compiled(&world.policies[0]);
+    assert!(compiled.diagnostics.iter().any(|one| one.message.contains("changes nothing")));
+    assert_eq!(compiled.value.unwrap().waiting(), [("r0".into(), "mutate.targets")]);
 }

@@ -46,6 +46,7 @@ impl Run<'_> {
             }
             Action::VerifyImages(_)
             | Action::Mutate(_)
+            | Action::MutateExisting(_)
             | Action::Generate(_)
             | Action::Unusable(_) => None,
         })?;

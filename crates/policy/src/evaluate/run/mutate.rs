@@ -6,11 +6,14 @@ use super::{
 use crate::{
     compile::Policy,
     context::Context,
-    decision::Status,
+    decision::{RuleOutcome, Status},
     message,
     outcome::Judgement,
     rule::{Action, Rule},
-    rules::mutate::Mutate,
+    rules::mutate::{
+        Mutate,
+        targets::{Change, MutateExisting},
+    },
     snapshot::FailureAction,
     stop::Stop,
 };
@@ -27,11 +30,23 @@ impl Run<'_> {
         for index in candidates {
             let Some(policy) = self.policy(*index) else { continue };
             for (at, rule) in policy.rules.iter().enumerate() {
-                let Action::Mutate(mutate) = &rule.action else { continue };
                 let key = Place { policy: *index, rule: at }.key(Phase::Mutate);
-                let finished = self.one(key, policy, rule, object, |run, action| {
-                    run.apply(policy, rule, mutate, object, action)
-                });
+                let finished = match &rule.action {
+                    Action::Mutate(mutate) => self.one(key, policy, rule, object, |run, action| {
+                        run.apply(policy, rule, mutate, object, action)
+                    }),
+                    // The request is answered without it: who carries it out asks behind the answer.
+                    Action::MutateExisting(mutate) if self.snapshot.settings().update_requests => {
+                        self.one(key, policy, rule, object, |run, action| {
+                            run.targets(policy, rule, mutate, object, action)
+                        })
+                    }
+                    Action::MutateExisting(_)
+                    | Action::Validate(_)
+                    | Action::Generate(_)
+                    | Action::VerifyImages(_)
+                    | Action::Unusable(_) => continue,
+                };
                 let finished = finished.map_err(|_| Waits)?;
                 if let Some(changed) = &finished.object {
                     *object = changed.clone();
@@ -87,5 +102,38 @@ impl Run<'_> {
             object: Some(changed),
             ..Finished::default()
         })
+    }
+
+    /// A rule with `targets`: one outcome for each object, of which none blocks.
+    // COMPAT: Kyverno 1.19: an object that is named twice is read twice, as it was; test: a_target_that_is_named_twice_is_changed_as_it_was
+    fn targets(
+        &mut self,
+        policy: &Policy,
+        rule: &Rule,
+        mutate: &MutateExisting,
+        object: &Value,
+        action: FailureAction,
+    ) -> Result<Finished, Stop> {
+        if let Some(finished) = self.excepted(policy, rule, object, action)? {
+            return Ok(finished);
+        }
+        let ground = ground(self.snapshot, self.request, policy, rule, object);
+        let mut context = Context::new(&ground, self.facts);
+        let held = rule.preconditions.evaluate(&mut context)?;
+        if !held.holds {
+            return Ok(skipped(policy, rule, action, message::preconditions(&held.message)));
+        }
+        let mut outcomes = mutate.apply(&mut context)?.into_iter().map(|changed| {
+            let (status, text, target) = match changed {
+                Change::Made(object) => (Status::Pass, message::target(&object), Some(object)),
+                Change::Unwanted(said) => (Status::Skip, message::preconditions(&said), None),
+                Change::Nothing => (Status::Skip, message::NO_PATCHES.to_owned(), None),
+                Change::Failed(error) => (Status::Error, error.to_string(), None),
+            };
+            let judgement = Judgement { status, blocks: false };
+            RuleOutcome { target, ..outcome(policy, rule, judgement, action, text) }
+        });
+        let first = outcomes.next();
+        Ok(Finished { outcome: first, more: outcomes.collect(), ..Finished::default() })
     }
 }

@@ -106,6 +106,7 @@ impl Validate {
         match &rule.action {
             Action::Validate(validate) => Some(validate),
             Action::Mutate(_)
+            | Action::MutateExisting(_)
             | Action::Generate(_)
             | Action::VerifyImages(_)
             | Action::Unusable(_) => None,

@@ -275,7 +275,7 @@ impl Apply {
             allow_insecure_registry: self.allow_insecure_registry,
             exceptions_enabled: true,
             answers_services: true,
-            generates: true,
+            update_requests: true,
             exception_namespace: "*".into(),
             trust: trusted_root(self.trusted_root.as_deref())?,
             ..Settings::default()

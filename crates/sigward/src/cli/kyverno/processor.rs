@@ -29,10 +29,15 @@ pub(crate) struct Response {
     pub(crate) object: Value,
     /// One for each rule that applied.
     pub(crate) rules: Vec<RuleOutcome>,
-    /// Other objects that mutate rules changed, by rule.
-    pub(crate) targets: Vec<(SmolStr, Value)>,
     /// Objects that generate rules made, by rule.
     pub(crate) generated: Vec<(SmolStr, Value)>,
+}
+
+impl Response {
+    /// Other objects that mutate rules changed, as they are afterwards.
+    pub(crate) fn targets(&self) -> impl Iterator<Item = &Value> {
+        self.rules.iter().filter_map(|rule| rule.target.as_ref())
+    }
 }
 
 /// A part of the work, and which policies take part in it.
@@ -102,7 +107,6 @@ impl<'p> Processor<'p> {
                     policy: *at,
                     rules: rules.collect(),
                     object: object.clone(),
-                    targets: Vec::new(),
                     generated: generated.into_iter().map(|one| (one.rule, one.object)).collect(),
                 });
             }

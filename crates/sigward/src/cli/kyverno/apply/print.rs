@@ -5,6 +5,7 @@ use crate::cli::{
     kyverno::{
         github,
         input::{Loaded, Sorted},
+        processor::Response,
         sarif::{Finding, Level},
         table::Row,
     },
@@ -159,18 +160,29 @@ pub(super) fn mutated(judged: &[Judged], policies: &[Loaded], only: bool) -> Str
             let object = one.responses.last().map_or(&one.subject.resource, |last| &last.object);
             text.push_str(&to_yaml_with(object, YamlStyle::GoYaml3Wide));
             text.push_str("---\n");
+            for target in one.responses.iter().flat_map(Response::targets) {
+                text.push_str(&to_yaml_with(target, YamlStyle::GoYaml3Wide));
+                text.push_str("---\n");
+            }
         }
         return text;
     }
-    for (policy, one, object) in changes(judged) {
-        let name = policies.get(policy).map(Loaded::name).unwrap_or_default();
+    for (one, response) in changes(judged) {
+        let name = policies.get(response.policy).map(Loaded::name).unwrap_or_default();
         // Writing to a String cannot fail.
         let _ = write!(
             text,
-            "\npolicy {name} applied to {}:\n{}\n---\n\n\nMutation:\nMutation has been applied successfully.\n",
+            "\npolicy {name} applied to {}:\n{}\n---\n",
             place(&one.subject.resource),
-            to_yaml_with(object, YamlStyle::GoYaml3Wide)
+            to_yaml_with(&response.object, YamlStyle::GoYaml3Wide)
         );
+        if response.targets().next().is_some() {
+            text.push_str("patched targets: \n");
+        }
+        for target in response.targets() {
+            let _ = write!(text, "\n{}\n---\n\n", to_yaml_with(target, YamlStyle::GoYaml3Wide));
+        }
+        text.push_str("\n\nMutation:\nMutation has been applied successfully.\n");
     }
     for one in judged {
         for response in one.responses.iter().filter(|one| !one.generated.is_empty()) {
@@ -185,14 +197,14 @@ pub(super) fn mutated(judged: &[Judged], policies: &[Loaded], only: bool) -> Str
     text
 }
 
-/// Each policy that changed a resource, with the resource after it.
-fn changes(judged: &[Judged]) -> impl Iterator<Item = (usize, &Judged, &Value)> {
+/// Each policy that changed a resource, or others because of it.
+fn changes(judged: &[Judged]) -> impl Iterator<Item = (&Judged, &Response)> {
     judged.iter().flat_map(|one| {
         let mut before = &one.subject.resource;
         one.responses.iter().filter_map(move |response| {
-            let changed = response.object != *before;
+            let changed = response.object != *before || response.targets().next().is_some();
             before = &response.object;
-            changed.then_some((response.policy, one, &response.object))
+            changed.then_some((one, response))
         })
     })
 }
@@ -213,13 +225,19 @@ pub(super) fn write_mutated(
         std::fs::create_dir_all(output).map_err(|error| failed(output, error))?;
     }
     for one in judged {
-        let Some((_, _, object)) = changes(std::slice::from_ref(one)).last() else { continue };
+        let Some((_, last)) = changes(std::slice::from_ref(one)).last() else { continue };
+        let object = &last.object;
         let name = object.str_at(&["metadata", "name"]).unwrap_or("resource");
         // A name is a path's last part, whatever stands in it.
         let name = name.replace(['/', '\\'], "_");
         let path =
             if is_folder { output.join(format!("{name}-mutated.yaml")) } else { output.to_owned() };
-        let text = format!("{}\n---\n", to_yaml_with(object, YamlStyle::GoYaml3Wide));
+        let targets = one.responses.iter().flat_map(Response::targets);
+        let mut text = String::new();
+        for object in [object].into_iter().chain(targets) {
+            text.push_str(&to_yaml_with(object, YamlStyle::GoYaml3Wide));
+            text.push_str("\n---\n");
+        }
         let first = written.insert(path.clone());
         std::fs::OpenOptions::new()
             .create(true)

@@ -49,7 +49,7 @@ impl<'t> Context<'t> {
             allow_insecure_registry: flags.allow_insecure_registry,
             exceptions_enabled: true,
             answers_services: true,
-            generates: true,
+            update_requests: true,
             exception_namespace: "*".into(),
             trust: trusted_root(flags.trusted_root.as_deref())?,
             ..Settings::default()

@@ -71,9 +71,9 @@ impl Table<'_> {
             if !self.is_policy(expected, response.policy) {
                 continue;
             }
-            for (rule, object) in &response.targets {
-                if is_named(expected, object)
-                    && let Some(outcome) = response.rules.iter().find(|one| one.rule == *rule)
+            for outcome in response.rules.iter().filter(|one| is_rule(expected, &one.rule)) {
+                if let Some(object) = &outcome.target
+                    && is_named(expected, object)
                 {
                     found.push((object.clone(), outcome.clone()));
                 }
