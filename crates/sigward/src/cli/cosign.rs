@@ -320,7 +320,10 @@ fn usage(error: &clap::Error) -> ExitCode {
         let _closed = write!(stdout(), "{}", error.render());
         return ExitCode::from(exit_code::SUCCESS);
     }
-    finish(Err(Failure::new(refuse::usage_message(error, &command()))))
+    // Flags are made when their command is asked for, and the message looks for their letters.
+    let mut tree = command();
+    tree.build();
+    finish(Err(Failure::new(refuse::usage_message(error, &tree))))
 }
 
 #[cfg(test)]
