@@ -13,6 +13,7 @@ mod options;
 mod prove;
 mod registry;
 mod service;
+mod tuf;
 mod wire;
 
 pub use credentials::{
@@ -27,4 +28,5 @@ pub use registry::{Fetched, ImageData, Pushed, Registry};
 pub use service::{
     Client as OidcClient, DeviceLogin, Google, Issued, Provider, ServiceError, Services,
 };
+pub use tuf::{Cache, CacheError, MirrorError, TufMirror};
 pub use wire::tls::TlsError;

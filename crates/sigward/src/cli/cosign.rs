@@ -21,6 +21,7 @@ mod generate_key_pair;
 mod hardware;
 mod images_in;
 mod import_key_pair;
+mod initialize;
 pub(crate) mod keys;
 mod load;
 mod login;
@@ -97,6 +98,7 @@ pub(crate) enum Commands {
     Generate(Deferred<generate::Generate>),
     GenerateKeyPair(generate_key_pair::GenerateKeyPair),
     ImportKeyPair(import_key_pair::ImportKeyPair),
+    Initialize(initialize::Initialize),
     Load(Deferred<load::Load>),
     Login(login::Login),
     #[command(hide = true)]
@@ -273,6 +275,7 @@ async fn dispatch(
         Commands::Generate(it) => generate::run(output, *it.0).await,
         Commands::GenerateKeyPair(it) => generate_key_pair::run(output, &it),
         Commands::ImportKeyPair(it) => import_key_pair::run(output, &it),
+        Commands::Initialize(it) => initialize::run(output, &it).await,
         Commands::Load(it) => load::run(output, *it.0).await,
         Commands::Login(it) => login::run(output, &it),
         Commands::Manifest(it) => images_in::run_manifest(output, *it.0).await,

@@ -565,6 +565,10 @@ pub(crate) const FLAGS: &[(&str, &str, &str)] = &[
         "trust::a_signing_config_is_put_together_from_flags",
     ),
     ("signing-config/create", "out", "trust::a_signing_config_is_put_together_from_flags"),
+    ("initialize", "mirror", "tuf::initialize_fills_the_cache_and_says_nothing"),
+    ("initialize", "root", "tuf::a_mirror_of_another_root_is_not_trusted"),
+    ("initialize", "root-checksum", "tuf::a_root_is_checked_against_its_checksum"),
+    ("initialize", "staging", "tuf::staging_goes_before_the_other_flags"),
     ("trust/show", "output", "trust::trusted_roots_are_shown_compared_and_put_together"),
     ("trust/export", "from", "trust::trusted_roots_are_shown_compared_and_put_together"),
     ("trust/export", "out", "trust::trusted_roots_are_shown_compared_and_put_together"),
@@ -694,10 +698,5 @@ pub(crate) const ABSENT: &[(&str, &str, &str)] = &[
     ("bundle/inspect", "*", "a bundle is JSON; `verify-blob` says why it does not verify"),
     ("bundle/upgrade", "*", "needs a transparency log that is asked"),
     ("debug/providers", "*", "`--oidc-provider` names one, and says what it lacks"),
-    (
-        "initialize",
-        "*",
-        "needs a TUF client; a trusted root that cosign fetched is found in its cache",
-    ),
     ("generate-fig-spec", "*", "a program's private format; `completion` has the shells"),
 ];

@@ -5,6 +5,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, CustomExtension, DistinguishedName,
     DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, SanType,
 };
+use sigward_testkit::sigstore::{Service, Services, ServicesOptions, tuf::Attack};
 use std::path::{Path, PathBuf};
 
 const SUBJECT: &str = "https://github.test/shop/web/.github/workflows/release.yml@refs/heads/main";
@@ -262,15 +263,21 @@ fn the_cache_of_initialize_is_used() {
     let fulcio =
         "--fulcio=url=https://ca.test,certificate-chain=chain.pem,start-time=2000-01-01T00:00:00Z";
     stage.run(&[&create[..], &[fulcio]].concat()).ok();
-    let targets = stage.folder.join(".sigstore/root/127.0.0.1-8080/targets");
-    std::fs::create_dir_all(&targets).unwrap();
+    let services = Services::start(ServicesOptions::default()).unwrap();
+    services.repository().put("trusted_root.json", stage.read("tr.json"), None);
+    services.repository().publish(&Attack::None).unwrap();
+    stage.write("root.json", services.repository().root());
+    let url = services.url(Service::Mirror);
     let line = [&["verify"], &WHO[..], &[IGNORE_LOG, NO_SCT, &image]].concat();
     stage.run(&line).fails(1, "failed to verify leaf certificate");
-    stage.write(".sigstore/root/remote.json", r#"{"mirror":"http://127.0.0.1:8080"}"#);
+    let mirror = [("TUF_MIRROR", url.as_str())];
     stage
-        .run(&line)
-        .fails(1, "no trusted root of the TUF repository http://127.0.0.1:8080 is kept");
-    std::fs::rename(stage.folder.join("tr.json"), targets.join("trusted_root.json")).unwrap();
+        .run_with(&mirror, &line)
+        .fails(1, &format!("no trusted root of the TUF repository {url} is kept"));
+    // A root of the environment is enough to begin with.
+    let rooted = [mirror[0], ("TUF_ROOT_JSON", "root.json"), ("TUF_ROOT", "other")];
+    stage.run_with(&rooted, &line).ok();
+    stage.run(&["initialize", "--mirror", &url, "--root", "root.json"]).ok();
     stage.run(&line).ok();
     // A mirror of the environment goes first.
     let other = [("TUF_MIRROR", "http://other.test/tuf")];

@@ -26,4 +26,5 @@ mod sign;
 mod stage;
 mod transfer;
 mod trust;
+mod tuf;
 mod verify;

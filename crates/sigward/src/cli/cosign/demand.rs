@@ -87,6 +87,7 @@ pub(super) fn demanded(output: &Output, asked: &Asked<'_>) -> Result<Demanded, F
             intermediates: certificates.ca_intermediates.as_deref(),
             chain: certificates.certificate_chain.as_deref(),
             timestamp_chain: common.timestamp_certificate_chain.as_deref(),
+            network: if common.offline { trust::Network::Offline } else { trust::Network::Allowed },
         })?);
         store.insert(Arc::clone(&root));
         root.id()

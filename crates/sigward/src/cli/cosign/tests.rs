@@ -25,6 +25,7 @@ const MODULES: &[(&str, &str)] = &[
     ("sign", include_str!("../../../tests/cosign/sign.rs")),
     ("transfer", include_str!("../../../tests/cosign/transfer.rs")),
     ("trust", include_str!("../../../tests/cosign/trust.rs")),
+    ("tuf", include_str!("../../../tests/cosign/tuf.rs")),
     ("verify", include_str!("../../../tests/cosign/verify.rs")),
 ];
 

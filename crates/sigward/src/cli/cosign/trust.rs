@@ -2,12 +2,14 @@
 mod diff;
 mod export;
 mod material;
+pub(super) mod repository;
 mod service;
 mod show;
 mod signing_config;
 mod trusted_root;
 
 pub(super) use material::{Named, kept, material, names_its_own, staging};
+pub(super) use repository::Network;
 pub(crate) use signing_config::SigningConfigCommand;
 pub(crate) use trusted_root::TrustedRootCommand;
 pub(super) use {signing_config::run as run_signing_config, trusted_root::run as run_trusted_root};

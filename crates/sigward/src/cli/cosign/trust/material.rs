@@ -1,5 +1,8 @@
 //! By what certificates, log entries and timestamps are judged: a file, keys of one's own, or the public instance.
-use super::read;
+use super::{
+    read,
+    repository::{Local, Network, TRUSTED_ROOT},
+};
 use crate::cli::cosign::{Failure, keys};
 use sigward_sigstore::{
     keys::{Certificate, PublicKey},
@@ -12,8 +15,6 @@ use std::path::{Path, PathBuf};
 const PUBLIC_GOOD: &[u8] = include_bytes!("public_good.json");
 /// The staging instance's, of the same time; only who asks for it by name is judged by it.
 const STAGING: &[u8] = include_bytes!("staging.json");
-/// Where the public instance's TUF repository is.
-const PUBLIC_MIRROR: &str = "https://tuf-repo-cdn.sigstore.dev";
 
 /// What the command line names.
 #[derive(Clone, Copy, Debug, Default)]
@@ -28,6 +29,8 @@ pub(in crate::cli::cosign) struct Named<'a> {
     pub(in crate::cli::cosign) chain: Option<&'a str>,
     /// `--timestamp-certificate-chain`: leaf, intermediates, root.
     pub(in crate::cli::cosign) timestamp_chain: Option<&'a Path>,
+    /// Whether a TUF mirror may be asked.
+    pub(in crate::cli::cosign) network: Network,
 }
 
 /// Files of the environment.
@@ -71,7 +74,7 @@ pub(in crate::cli::cosign) fn material(named: Named<'_>) -> Result<TrustedRoot, 
     if own {
         return Ok(TrustedRoot::new(parts(named)?)?);
     }
-    public_or_cached()
+    public_or_cached(named.network)
 }
 
 /// The staging instance's trusted root.
@@ -139,47 +142,24 @@ pub(in crate::cli::cosign) fn names_its_own() -> bool {
     VARIABLES.iter().any(|name| variable(name).is_some())
 }
 
-fn cache() -> Option<PathBuf> {
-    variable("TUF_ROOT")
-        .or_else(|| variable("HOME").map(|home| home.join(".sigstore").join("root")))
-}
-
-/// A target that is kept in the TUF cache for the mirror in use; nothing when there is none.
+/// A target of the TUF repository in use, as its verified file in the cache; nothing when there is none.
 pub(in crate::cli::cosign) fn kept(target: &str) -> Option<PathBuf> {
-    let cache = cache()?;
-    let folder = folder_of(&mirror(Some(&cache)));
-    Some(cache.join(folder).join("targets").join(target)).filter(|path| path.is_file())
+    let repository = Local::find().ok()?;
+    repository.target(target, Network::Allowed).ok()??;
+    repository.file(target)
 }
 
-/// What `initialize` left in the TUF cache, for the mirror that is in use; for the public one else what is built in.
-fn public_or_cached() -> Result<TrustedRoot, Failure> {
-    if let Some(path) = kept("trusted_root.json") {
-        return read(&path);
+/// The trusted root of the TUF repository in use; for the public one, as long as nobody initialized it, what is built in.
+fn public_or_cached(network: Network) -> Result<TrustedRoot, Failure> {
+    let repository = Local::find()?;
+    match repository.target(TRUSTED_ROOT, network)? {
+        Some(bytes) => Ok(TrustedRoot::parse(&bytes)?),
+        None if repository.is_public() => Ok(TrustedRoot::parse(PUBLIC_GOOD)?),
+        None => Err(Failure::new(format!(
+            "no trusted root of the TUF repository {} is kept on this machine: `initialize --mirror {0} --root FILE` fetches it, --trusted-root FILE names one",
+            repository.mirror
+        ))),
     }
-    let mirror = mirror(cache().as_deref());
-    if mirror.trim_end_matches('/') == PUBLIC_MIRROR {
-        return Ok(TrustedRoot::parse(PUBLIC_GOOD)?);
-    }
-    Err(Failure::new(format!(
-        "no trusted root of the TUF repository {mirror} is kept on this machine: --trusted-root FILE names one"
-    )))
-}
-
-/// COMPAT: cosign 3.1: `TUF_MIRROR`, else `remote.json` in the cache, else the public one; test: the_cache_of_initialize_is_used
-fn mirror(cache: Option<&Path>) -> String {
-    if let Some(mirror) = variable("TUF_MIRROR") {
-        return mirror.display().to_string();
-    }
-    let remote = cache.and_then(|cache| keys::read_file(&cache.join("remote.json")).ok());
-    let remote = remote.and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok());
-    let mirror = remote.as_ref().and_then(|json| json.get("mirror")).and_then(|it| it.as_str());
-    mirror.filter(|mirror| !mirror.is_empty()).unwrap_or(PUBLIC_MIRROR).to_owned()
-}
-
-/// How the cache names the folder of a mirror: `HOST-PORT-PATH`.
-fn folder_of(mirror: &str) -> String {
-    let rest = mirror.split_once("://").map_or(mirror, |(_, rest)| rest);
-    rest.trim_end_matches('/').replace(['/', ':'], "-").to_ascii_lowercase()
 }
 
 #[cfg(test)]
@@ -193,11 +173,5 @@ mod tests {
             assert!(root.unsupported().is_empty());
             assert!(!root.parts().tlogs.is_empty() && !root.parts().ctlogs.is_empty());
         }
-    }
-
-    #[test]
-    fn a_mirror_has_a_folder() {
-        assert_eq!(folder_of("http://127.0.0.1:8080/tuf/"), "127.0.0.1-8080-tuf");
-        assert_eq!(folder_of(PUBLIC_MIRROR), "tuf-repo-cdn.sigstore.dev");
     }
 }

@@ -11,7 +11,7 @@ use std::{fmt::Write as _, path::PathBuf};
 /// Show what a trusted root holds.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Show {
-    /// the trusted root
+    /// the trusted root; the one that verification takes when absent
     #[arg(value_name = "FILE")]
     pub(crate) file: Vec<PathBuf>,
     /// output format (text|json)
@@ -21,7 +21,10 @@ pub(crate) struct Show {
 
 /// One line for each authority and log.
 pub(super) fn run(output: &mut Output, it: &Show) -> Result<(), Failure> {
-    let root = super::read(pflag::exactly_one(&it.file)?)?;
+    let root = match it.file.as_slice() {
+        [] => super::material(super::Named::default())?,
+        files => super::read(pflag::exactly_one(files)?)?,
+    };
     for left_out in root.unsupported() {
         output.say(&format!(
             "WARNING: {left_out} has an algorithm that is not known and verifies nothing"
