@@ -27,19 +27,12 @@ pub(super) fn cases() -> Vec<Case> {
     let case = |name: &str, claim: &str, run: fn(&World, &Scratch) -> Result<()>| {
         Case::new(name, claim, run).needs(&["serve"]).alone()
     };
-    let mut cases = vec![
-        case(
-            "sigstore_howto_keyless_policy_admits_and_denies",
-            "the doubles' certificates, with their log: the workflow's images are admitted, others' are not, and nobody but \
+    let mut cases = vec![case(
+        "sigstore_howto_keyless_policy_admits_and_denies",
+        "the doubles' certificates, with their log: the workflow's images are admitted, others' are not, and nobody but \
              the registry is asked, so that it goes on with every other service stopped",
-            howto_keyless_policy_admits_and_denies,
-        ),
-        case(
-            "sigstore_howto_keyless_policy_with_the_real_fulcio",
-            "without a certificate log it is refused for the missing SCT, and admitted with ctlog.ignoreSCT",
-            howto_keyless_policy_with_the_real_fulcio,
-        ),
-    ];
+        howto_keyless_policy_admits_and_denies,
+    )];
     for place in [Place::DoublesV1, Place::Real] {
         cases.push(
             Case::new(
@@ -51,6 +44,12 @@ pub(super) fn cases() -> Vec<Case> {
             .alone(),
         );
     }
+    // The last one: it stops the real services.
+    cases.push(case(
+            "sigstore_howto_keyless_policy_with_the_real_fulcio",
+            "without a certificate log it is refused for the missing SCT, and admitted with ctlog.ignoreSCT",
+            howto_keyless_policy_with_the_real_fulcio,
+        ));
     cases
 }
 
@@ -78,7 +77,7 @@ fn keyless_policy(host: &str, issuer: &str, subject: &str, log: &str) -> Result<
 }
 
 fn howto_keyless_policy_admits_and_denies(world: &World, scratch: &Scratch) -> Result<()> {
-    let mut sigstore = Sigstore::start(world.peers(), &scratch.path("sigstore"))?;
+    let sigstore = world.sigstore()?;
     let place = Place::DoublesV1;
     let host = world.docker()?.host();
     let workflow = |repository: &str| {
@@ -90,7 +89,7 @@ fn howto_keyless_policy_admits_and_denies(world: &World, scratch: &Scratch) -> R
         let image = registry::push(host, &format!("keyless/{name}"), "v1", None)?;
         let how = How { signer, place, format };
         let digest = image.by_digest();
-        keyless::sign_image_as(world, scratch, &sigstore, how, None, &digest, token)?;
+        keyless::sign_image_as(world, scratch, sigstore, how, None, &digest, token)?;
         Ok(image)
     };
     let three = sign("three", Tool::Cosign3, Format::Bundle, &ours)?;
@@ -106,7 +105,7 @@ fn howto_keyless_policy_admits_and_denies(world: &World, scratch: &Scratch) -> R
     let log = sigstore.urls(place).rekor;
     let policy = keyless_policy(host, &sigstore.issuer(), PRINTED_SUBJECT, &log)?;
     let root = sigstore.trusted_root(place);
-    judged_by(world, scratch, root, |stage| {
+    let acted = judged_by(world, scratch, root, |stage| {
         stage.load(scratch, "verify-keyless", &policy)?;
         let before = sigstore.requests();
         stage.admits(scratch, "three", &three)?;
@@ -121,21 +120,23 @@ fn howto_keyless_policy_admits_and_denies(world: &World, scratch: &Scratch) -> R
         refuses("unsigned", &unsigned, &["no signatures found"])?;
         let asked = sigstore.requests() - before;
         ensure!(asked == 0, "admission asked Sigstore's services {asked} times");
-        sigstore.stop()?;
+        sigstore.go_down();
         stage.admits(scratch, "later", &later)?;
         stage.admits(scratch, "later-two", &later_two)?;
         refuses("stranger-still", &stranger, &["stranger/workflows"])
-    })
+    });
+    sigstore.come_back()?;
+    acted
 }
 
 fn howto_keyless_policy_with_the_real_fulcio(world: &World, scratch: &Scratch) -> Result<()> {
-    let mut sigstore = Sigstore::start(world.peers(), &scratch.path("sigstore"))?;
+    let sigstore = world.sigstore()?;
     let place = Place::Real;
     let host = world.docker()?.host();
     let sign = |name: &str| -> Result<Image> {
         let image = registry::push(host, &format!("fulcio/{name}"), "v1", None)?;
         let how = How { signer: Tool::Cosign3, place, format: Format::Bundle };
-        keyless::sign_image(world, scratch, &sigstore, how, None, &image.by_digest())?;
+        keyless::sign_image(world, scratch, sigstore, how, None, &image.by_digest())?;
         Ok(image)
     };
     let (now, later) = (sign("now")?, sign("later")?);
@@ -145,17 +146,20 @@ fn howto_keyless_policy_with_the_real_fulcio(world: &World, scratch: &Scratch) -
     ensure!(policy != ignoring, "the how-to prints no rekor block");
     let stranger = ignoring.replace(SIGNER, "other@example.test");
     let root = sigstore.trusted_root(place);
-    judged_by(world, scratch, root, |stage| {
+    let acted = judged_by(world, scratch, root, |stage| {
         stage.load(scratch, "verify-keyless", &policy)?;
         stage.refuses(scratch, "now", &now.by_tag(), &["keyless-verification", "SCT"])?;
         stage.load(scratch, "verify-keyless", &ignoring)?;
         stage.admits(scratch, "now", &now)?;
-        sigstore.stop()?;
+        sigstore.go_down();
+        sigstore.stop_real()?;
         stage.admits(scratch, "later", &later)?;
         stage.load(scratch, "verify-keyless", &stranger)?;
         stage.refuses(scratch, "stranger", &now.by_tag(), &["keyless-verification", SIGNER])?;
         Ok(())
-    })
+    });
+    sigstore.come_back()?;
+    acted
 }
 
 /// The policy with `ctlog.ignoreSCT: true` in its attestor, before `rekor`, at its indentation.

@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Mutex;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use rcgen::{KeyPair, PKCS_ED25519};
 use serde_json::Value;
 use sigward_testkit::sigstore::{Service as Double, Services, ServicesOptions};
@@ -48,7 +49,8 @@ impl Place {
 /// The real programs, and where they are.
 #[derive(Debug)]
 struct Real {
-    services: Vec<Service>,
+    /// Until they are stopped.
+    services: Mutex<Vec<Service>>,
     fulcio: String,
     rekor: String,
     timestamps: String,
@@ -90,7 +92,7 @@ impl Sigstore {
             fulcio: format!("http://{}", at("fulcio")?),
             rekor: format!("http://{}", at("rekor")?),
             timestamps: format!("http://{}/api/v1/timestamp", at("timestamps")?),
-            services: services.into_iter().map(|(service, _)| service).collect(),
+            services: Mutex::new(services.into_iter().map(|(service, _)| service).collect()),
         };
         let made = Self { doubles, real, folder: folder.to_owned() };
         made.write_material(peers)?;
@@ -143,12 +145,26 @@ impl Sigstore {
         self.file(place, &format!("{name}.pem"))
     }
 
-    /// Closes every service of both places: connections are refused from now on.
-    pub(crate) fn stop(&mut self) -> Result<()> {
+    /// Closes the doubles' ports: connections are refused until [`come_back`](Self::come_back).
+    pub(crate) fn go_down(&self) {
         for service in Double::ALL {
             self.doubles.go_down(service);
         }
-        for service in &mut self.real.services {
+    }
+
+    /// Opens the doubles' ports again.
+    pub(crate) fn come_back(&self) -> Result<()> {
+        for service in Double::ALL {
+            self.doubles.come_back(service)?;
+        }
+        Ok(())
+    }
+
+    /// Stops the real services for good. There is no second set to stop: the timestamp authority holds a port of its own
+    /// choice for metrics, and runs once on a machine.
+    pub(crate) fn stop_real(&self) -> Result<()> {
+        let mut services = self.real.services.lock().map_err(|_| anyhow!("another case died"))?;
+        for mut service in services.drain(..) {
             service.stop()?;
         }
         Ok(())
