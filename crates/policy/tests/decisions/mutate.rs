@@ -203,11 +203,11 @@ fn a_policy_changes_what_those_before_it_left() {
 fn with_targets(targets: &str, patch: &str) -> World {
     let mut world = world(&[&format!("{{targets: [{targets}], patchStrategicMerge: {patch}}}")]);
     world.settings.update_requests = true;
-    let list = "{items: [{metadata: {name: s1, namespace: n, labels: {app: x}}}, {metadata: {name: s2, namespace: m}}]}";
+    let list = "{items: [{metadata: {name: s1, namespace: ns, labels: {app: x}}}, {metadata: {name: s2, namespace: m}}]}";
     let document = |text: &str| Fact::Document(Ok(Some(yaml(text))));
     world.answer("url: \"/api/v1/secrets\"", document(list));
     let one =
-        "{apiVersion: v1, kind: Secret, metadata: {name: s1, namespace: n, labels: {app: x}}}";
+        "{apiVersion: v1, kind: Secret, metadata: {name: s1, namespace: ns, labels: {app: x}}}";
     world.answer("name: \"s1\"", document(one));
     world.answer("name: \"gone\"", Fact::Document(Ok(None)));
     world
@@ -219,16 +219,16 @@ fn changed(world: &World) -> Decision {
 
 #[test]
 fn targets_are_changed_and_the_request_is_not() {
-    let target = "{apiVersion: v1, kind: Secret, name: 's*', context: [{name: n, variable: {jmesPath: target.metadata.name}}], \
-         preconditions: {all: [{key: '{{ n }}', operator: NotEquals, value: s2}]}}";
-    let patch = "{metadata: {labels: {of: '{{ n }}-{{ request.object.data.k }}'}}}";
+    let target = "{apiVersion: v1, kind: Secret, name: 's*', context: [{name: own, variable: {jmesPath: target.metadata.name}}], \
+         preconditions: {all: [{key: '{{ own }}', operator: NotEquals, value: s2}]}}";
+    let patch = "{metadata: {labels: {of: '{{ own }}-{{ request.object.data.k }}'}}}";
     let decision = changed(&with_targets(target, patch));
     assert!(decision.allowed && decision.patch.is_empty());
     assert_eq!(
         told(&decision),
-        ["pass: mutated Secret/s1 in namespace n", "skip: preconditions not met"]
+        ["pass: mutated Secret/s1 in namespace ns", "skip: preconditions not met"]
     );
-    let expected = "{apiVersion: v1, kind: Secret, metadata: {name: s1, namespace: n, labels: {app: x, of: s1-v}}}";
+    let expected = "{apiVersion: v1, kind: Secret, metadata: {name: s1, namespace: ns, labels: {app: x, of: s1-v}}}";
     assert_eq!(decision.rules[0].target, Some(yaml(expected)));
 }
 
@@ -237,19 +237,19 @@ fn a_target_that_is_named_must_be_there_and_a_search_may_find_nothing() {
     let told_of =
         |target: &str| told(&changed(&with_targets(target, "{metadata: {labels: {a: b}}}")));
     assert_eq!(
-        told_of("{apiVersion: v1, kind: Secret, namespace: n, name: gone}"),
+        told_of("{apiVersion: v1, kind: Secret, namespace: ns, name: gone}"),
         ["error: secrets \"gone\" not found"]
     );
     assert!(told_of("{apiVersion: v1, kind: Secret, name: 'other-*'}").is_empty());
     assert_eq!(
         told_of("{apiVersion: v1, kind: Secret, selector: {matchLabels: {app: x}}}"),
-        ["pass: mutated Secret/s1 in namespace n"]
+        ["pass: mutated Secret/s1 in namespace ns"]
     );
 }
 
 #[test]
 fn a_target_that_is_named_twice_is_changed_as_it_was() {
-    let target = "{apiVersion: v1, kind: Secret, namespace: n, name: s1}";
+    let target = "{apiVersion: v1, kind: Secret, namespace: ns, name: s1}";
     let patch = "{metadata: {labels: {seen: \"{{ target.metadata.labels.seen || 'never' }}\"}}}";
     let decision = changed(&with_targets(&format!("{target}, {target}"), patch));
     let seen: Vec<Option<&str>> = decision
@@ -263,7 +263,7 @@ fn a_target_that_is_named_twice_is_changed_as_it_was() {
 #[test]
 fn where_nobody_changes_targets_a_rule_says_nothing_and_its_policy_says_so() {
     let mut world =
-        with_targets("{apiVersion: v1, kind: Secret, namespace: n, name: gone}", "{a: b}");
+        with_targets("{apiVersion: v1, kind: Secret, namespace: ns, name: gone}", "{a: b}");
     world.settings.update_requests = false;
     let decision = changed(&world);
     assert!(decision.allowed && decision.rules.is_empty());
