@@ -16,7 +16,7 @@ const PREDICATE: &str =
     r#"{"builder":{"id":"https://builder.example"},"buildType":"t","invocation":{}}"#;
 
 /// The tools that sign with an identity.
-pub(super) const SIGNERS: [Tool; 2] = [Tool::Cosign2, Tool::Cosign3];
+pub(super) const SIGNERS: [Tool; 3] = [Tool::Cosign2, Tool::Cosign3, Tool::Sigward];
 
 /// One row: what was signed, how.
 #[derive(Debug, Clone, Copy)]
