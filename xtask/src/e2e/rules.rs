@@ -56,6 +56,11 @@ pub(super) fn cases() -> Vec<Case> {
             "a foreach moves every image to the mirror, and the mirror's signature is what counts",
             mutate_rules_of_one_policy_run_before_the_verification_of_another,
         ),
+        case(
+            "rules_that_wait_for_the_cluster_side_say_so_and_block_nothing",
+            "generate rules and mutate.targets: a warning when the policy is made, its status afterwards",
+            rules_that_wait_for_the_cluster_side_say_so_and_block_nothing,
+        ),
     ]
 }
 
@@ -407,6 +412,50 @@ fn mutate_rules_of_all_three_forms_change_what_is_stored(
         let pod = stage.get(scratch, "pod changed-own")?;
         let team = pod.pointer("/metadata/labels/team").and_then(Value::as_str);
         ensure!(team == Some("mine"), "the label became {team:?}");
+        Ok(())
+    })
+}
+
+fn rules_that_wait_for_the_cluster_side_say_so_and_block_nothing(
+    world: &World,
+    scratch: &Scratch,
+) -> Result<()> {
+    let rules = json!([
+        {
+            "name": "makes",
+            "match": pods("waiting*"),
+            "generate": {
+                "apiVersion": "v1",
+                "kind": "ConfigMap",
+                "name": "made",
+                "namespace": "default",
+                "data": { "data": { "of": "{{ request.object.metadata.name }}" } },
+            },
+        },
+        {
+            "name": "changes",
+            "match": pods("waiting*"),
+            "mutate": {
+                "targets": [{ "apiVersion": "v1", "kind": "ConfigMap", "namespace": "default", "name": "kube-root-ca.crt" }],
+                "patchStrategicMerge": { "metadata": { "labels": { "seen": "{{ request.object.metadata.name }}" } } },
+            },
+        },
+    ]);
+    on_stage(world, scratch, |stage| {
+        let file = scratch.write("waiting.json", &policy("waiting", &rules).to_string())?;
+        let file = file.display().to_string();
+        let said = stage.kubectl_words(scratch, &["apply", "--filename", &file])?.succeeded()?;
+        for words in ["the rule waits, and makes nothing", "the rule waits, and changes nothing"] {
+            ensure!(said.stderr.contains(words), "no warning {words:?}: {}", said.stderr);
+        }
+        stage.wait_until_ready(scratch, "clusterpolicy waiting")?;
+        let stored = stage.get(scratch, "clusterpolicy waiting")?;
+        let status = stored.pointer("/status/conditions/0/message").and_then(Value::as_str);
+        let status = status.unwrap_or_default();
+        let wanted = "does nothing for rule makes (generate), rule changes (mutate.targets)";
+        ensure!(status.ends_with(wanted), "the status says {status:?}");
+        run(stage, scratch, "waiting")?.succeeded()?;
+        stage.kubectl(scratch, "get configmap made")?.refused(&["not found"])?;
         Ok(())
     })
 }
