@@ -1,7 +1,7 @@
 //! `cargo xtask differential kyverno`: each test folder of Kyverno, as it is and changed a little, to Kyverno's command line and
 //! to ours; rows, messages, printed objects and exit codes are compared.
 //!
-//! What differs has to be known: an entry of [`LEDGER`] names the row of COMPAT.md. The rest is a failure. A round of a seed is
+//! What differs has to be known: an entry of `conformance/differential-kyverno.yaml` names the row of COMPAT.md. The rest is a failure. A round of a seed is
 //! the same input for ever, so that what was found can be looked at again.
 mod case;
 mod compare;
