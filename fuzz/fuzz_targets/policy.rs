@@ -38,6 +38,7 @@ fn request(object: &Value, stage: Stage) -> Request {
     Request {
         uid: "u".into(),
         kind: GroupVersionKind { group: "".into(), version: "v1".into(), kind: text(&["kind"]) },
+        parent: None,
         resource: GroupVersionResource {
             version: "v1".into(),
             resource: "pods".into(),
