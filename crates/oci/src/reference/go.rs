@@ -5,6 +5,8 @@ use smol_str::{SmolStr, format_smolstr};
 
 /// Longest tag of go-containerregistry, one less than the grammar allows.
 const LONGEST_TAG: usize = 127;
+/// Longest repository of go-containerregistry.
+const LONGEST_PATH: usize = 255;
 /// Where a name without a host lives.
 const DEFAULT_REGISTRY: &str = "index.docker.io";
 
@@ -51,9 +53,6 @@ pub fn go_reference(text: &str) -> Result<GoReference, ReferenceError> {
         let only_case = lower != path && grammar::is_path(&lower);
         return Err(if only_case { ReferenceError::Uppercase } else { ReferenceError::Format });
     }
-    if path.len() > 255 {
-        return Err(ReferenceError::NameTooLong);
-    }
     if tag.is_some_and(|tag| tag.len() > LONGEST_TAG || !grammar::is_tag(tag)) {
         return Err(ReferenceError::Format);
     }
@@ -63,6 +62,10 @@ pub fn go_reference(text: &str) -> Result<GoReference, ReferenceError> {
     } else {
         path.into()
     };
+    // Completed, so that what is printed can be read again.
+    if path.len() > LONGEST_PATH {
+        return Err(ReferenceError::NameTooLong);
+    }
     let tag = match (&digest, tag) {
         (Some(_), _) => None,
         (None, tag) => Some(SmolStr::new(tag.unwrap_or("latest"))),

@@ -107,6 +107,18 @@ fn cosigns_names_are_completed() {
 }
 
 #[test]
+fn a_completed_name_is_as_long_as_a_name_may_be_and_no_longer() {
+    let longest = "a".repeat(255 - "library/".len());
+    check_go(&longest, &format!("index.docker.io/library/{longest}:latest"));
+    assert_eq!(go_reference(&format!("{longest}a")), Err(ReferenceError::NameTooLong));
+    assert!(go_reference(&format!("r.io/{}", "a".repeat(255))).is_ok());
+    assert_eq!(
+        go_reference(&format!("r.io/{}", "a".repeat(256))),
+        Err(ReferenceError::NameTooLong)
+    );
+}
+
+#[test]
 fn a_path_cannot_climb() {
     for text in ["ghcr.io/a/../b", "ghcr.io/..", "ghcr.io/a//b", "ghcr.io/a/./b", "ghcr.io/a?b"] {
         assert!(go_reference(text).is_err(), "{text}");
