@@ -176,7 +176,7 @@ impl Default for Options {
             times: Times::default(),
             attempts: 4,
             per_host: 16,
-            cache_bytes: 16 << 20,
+            cache_bytes: 4 << 20,
             proof_entries: 10_000,
             proof_ttl: Duration::from_hours(1),
             thoroughness: Thoroughness::default(),
