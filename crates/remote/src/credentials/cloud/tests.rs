@@ -53,6 +53,8 @@ impl Double {
                 }
                 let mut body = vec![0; length];
                 reader.read_exact(&mut body).unwrap();
+                // Before the answer: whoever has it may ask at once what was heard.
+                heard.lock().unwrap().push(format!("{head}\n{}", String::from_utf8_lossy(&body)));
                 let answer = answers.iter().find(|(start, ..)| head.starts_with(start));
                 let (status, text) =
                     answer.map_or((404, ""), |(_, status, body)| (*status, body.as_str()));
@@ -62,7 +64,6 @@ impl Double {
                     "HTTP/1.1 {status} X\r\nlocation: {place}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{text}",
                     text.len()
                 );
-                heard.lock().unwrap().push(format!("{head}\n{}", String::from_utf8_lossy(&body)));
             }
         });
         Self { url, asked }
