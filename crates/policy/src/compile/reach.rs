@@ -1,12 +1,10 @@
 //! What a rule may reach, said of its document as a whole: what is generated and changed must be within the policy's
 //! namespace, a rule for every kind knows of metadata only, and a field that nothing reads is told of.
-use super::{
-    Sink,
-    rule::Ground,
-    scoped::{self, Scoped},
-    validate::pattern,
+use super::{Sink, rule::Ground, validate::pattern};
+use crate::{
+    matching::Block,
+    scope::{self, Scope},
 };
-use crate::matching::Block;
 use sigward_api::kyverno::v1::{self, CloneFrom, CloneList, ForEachMutation, Generation};
 use sigward_document::Value;
 
@@ -21,8 +19,11 @@ pub(super) fn check(
     let any_kind = matches.kinds().any(|pattern| pattern.kind == "*");
     if !ground.policy_namespace.is_empty() {
         for pattern in matches.kinds() {
-            let group = if pattern.group == "*" { "" } else { pattern.group.as_str() };
-            if scoped::of(group, &pattern.kind) == Some(Scoped::Cluster) {
+            let is_cluster = match pattern.group.as_str() {
+                "*" => scope::is_cluster_kind(&pattern.kind),
+                group => scope::of(group, &pattern.kind) == Some(Scope::Cluster),
+            };
+            if is_cluster {
                 sink.error(
                     &format!("{path}.match"),
                     format!(
@@ -109,9 +110,9 @@ fn generated(target: &Target<'_>, path: &str, ground: &Ground<'_>, sink: &mut Si
             Some(_) => written.rsplit_once('/')?,
             None => (target.api_version, written),
         };
-        scoped::of(scoped::group(version), kind).map(|scope| (scope, kind.to_owned()))
+        scope::of(scope::group(version), kind).map(|scope| (scope, kind.to_owned()))
     };
-    let scopes: Vec<(Scoped, String)> =
+    let scopes: Vec<(Scope, String)> =
         kinds.into_iter().filter(|kind| !kind.is_empty()).filter_map(scope_of).collect();
     let Some((first, kind)) = scopes.first() else {
         return sources(target, None, path, ground, sink);
@@ -123,13 +124,13 @@ fn generated(target: &Target<'_>, path: &str, ground: &Ground<'_>, sink: &mut Si
         );
     }
     match first {
-        Scoped::Namespace if target.namespace.is_empty() => {
+        Scope::Namespace if target.namespace.is_empty() => {
             sink.error(&namespace, format!("a {kind} needs a namespace"));
         }
-        Scoped::Cluster if !target.namespace.is_empty() && target.clone_list.is_none() => {
+        Scope::Cluster if !target.namespace.is_empty() && target.clone_list.is_none() => {
             sink.error(&namespace, format!("a {kind} is in no namespace"));
         }
-        Scoped::Namespace | Scoped::Cluster => {}
+        Scope::Namespace | Scope::Cluster => {}
     }
     within(target.namespace, &namespace, ground, sink);
     sources(target, Some(*first), path, ground, sink);
@@ -138,16 +139,16 @@ fn generated(target: &Target<'_>, path: &str, ground: &Ground<'_>, sink: &mut Si
 /// Where copies come from; `scope` is that of their kind, if it is known.
 fn sources(
     target: &Target<'_>,
-    scope: Option<Scoped>,
+    scope: Option<Scope>,
     path: &str,
     ground: &Ground<'_>,
     sink: &mut Sink,
 ) {
     let from = |namespace: &str, path: &str, sink: &mut Sink| match scope {
-        Some(Scoped::Namespace) if namespace.is_empty() => {
+        Some(Scope::Namespace) if namespace.is_empty() => {
             sink.error(path, "what is copied is in a namespace: say which");
         }
-        Some(Scoped::Cluster) if !namespace.is_empty() => {
+        Some(Scope::Cluster) if !namespace.is_empty() => {
             sink.error(path, "what is copied is in no namespace");
         }
         _ => within(namespace, path, ground, sink),
