@@ -55,14 +55,6 @@ fn one(
         sink.error(path, "a target has a name or a selector, not both");
         return None;
     }
-    let own = ground.policy_namespace;
-    if !own.is_empty() && !wire.namespace.is_empty() && wire.namespace != own {
-        sink.error(
-            &format!("{path}.namespace"),
-            format!("a Policy changes objects of its own namespace alone, which is `{own}`"),
-        );
-        return None;
-    }
     let which = Value::map(
         [
             ("apiVersion", &wire.api_version),

@@ -173,10 +173,14 @@ fn search(name: &ObjectName, context: &mut Context<'_>) -> Result<Vec<Value>, St
         url: url.clone(),
         body: None,
     })))? {
-        Ok(found) => {
-            let items = found.as_ref().and_then(|found| found.get("items")?.as_list());
-            Ok(items.unwrap_or_default().to_vec())
-        }
+        // Nobody serves such a kind.
+        Ok(None) => Ok(Vec::new()),
+        Ok(Some(found)) => match found.get("items").map(|items| (items.as_list(), items)) {
+            Some((Some(items), _)) => Ok(items.to_vec()),
+            // An empty list of Go is null.
+            Some((None, items)) if items.is_null() => Ok(Vec::new()),
+            _ => Err(RuleError::Object(format!("{url}: the answer is no list")).into()),
+        },
         Err(cause) => Err(RuleError::Object(format!("{url}: {}", message::cause(&cause))).into()),
     }
 }
