@@ -6,7 +6,6 @@ pub use cache::{Cache, CacheError};
 use crate::{ServiceError, Services, TlsError};
 use bytes::Bytes;
 use sigward_sigstore::{
-    outcome::Cause,
     requirement::Timestamp,
     tuf::{Find, Kept, Repository, TufError, Update},
 };
@@ -50,14 +49,6 @@ impl MirrorError {
     /// True when the mirror could not be asked: what is trusted already stays as good as it was.
     pub fn is_unreachable(&self) -> bool {
         matches!(self, Self::Service(_) | Self::Client(_) | Self::Folder(_))
-    }
-
-    /// The same as the cause of an undetermined outcome; nothing when it is not for a mirror to answer.
-    pub fn cause(&self) -> Option<Cause> {
-        match self {
-            Self::Service(error) => Some(error.cause()),
-            Self::Client(_) | Self::Folder(_) | Self::Metadata { .. } => None,
-        }
     }
 }
 

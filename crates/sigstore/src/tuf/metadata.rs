@@ -106,8 +106,6 @@ pub struct TargetFile {
     pub name: String,
     /// Its length in bytes.
     pub length: u64,
-    /// `custom` of the metadata, as JSON.
-    pub custom: Option<Value>,
     pub(super) hashes: BTreeMap<String, String>,
 }
 
@@ -184,8 +182,6 @@ struct WireTargets {
 struct WireTarget {
     length: u64,
     hashes: BTreeMap<String, String>,
-    #[serde(default)]
-    custom: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -329,8 +325,8 @@ impl Unverified {
             if one.hashes.is_empty() {
                 return Err(TufError::malformed(&self.file, format_args!("{name:?} has no hash")));
             }
-            let WireTarget { length, hashes, custom } = one;
-            targets.insert(name.clone(), TargetFile { name, length, custom, hashes });
+            let WireTarget { length, hashes } = one;
+            targets.insert(name.clone(), TargetFile { name, length, hashes });
         }
         let delegations = match wire.delegations {
             Some(wire) => self.delegations(wire)?,

@@ -2,6 +2,7 @@
 use super::{
     MAX_ROOT, MAX_ROTATIONS, MAX_TIMESTAMP,
     error::{Problem, TufError},
+    metadata::Root,
     trusted::Repository,
 };
 use crate::requirement::Timestamp;
@@ -53,8 +54,8 @@ pub struct Update {
     kept: Kept,
     stage: Stage,
     now: Timestamp,
-    /// The timestamp's and snapshot's keys of the root that the kept files were trusted by.
-    before: Repository,
+    /// The root that the kept files were trusted by.
+    before: Root,
 }
 
 impl Update {
@@ -65,7 +66,7 @@ impl Update {
     pub fn new(root: &[u8], kept: Kept, now: Timestamp) -> Result<Self, TufError> {
         let repository = Repository::begin(root, now)?;
         Ok(Self {
-            before: repository.clone(),
+            before: repository.root.clone(),
             repository,
             kept,
             stage: Stage::Root { rotations: 0 },
@@ -153,7 +154,7 @@ impl Update {
     /// signed before is forgotten, so that a version number near its limit does no lasting harm).
     fn roots_are_current(&mut self) -> Result<(), TufError> {
         self.repository.root.header.check_time("root", self.now)?;
-        let (old, new) = (&self.before.root, &self.repository.root);
+        let (old, new) = (&self.before, &self.repository.root);
         let rotated = old.timestamp != new.timestamp || old.snapshot != new.snapshot;
         self.stage = Stage::Timestamp;
         if rotated {
