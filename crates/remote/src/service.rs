@@ -18,7 +18,7 @@ use crate::{
     wire::{
         body::Expect,
         clients::Zone,
-        exchange::{Exchange, Outgoing, Scheme, authority},
+        exchange::{Exchange, Outgoing, Scheme, authority, path_and_query},
         guard,
         tls::TlsError,
     },
@@ -314,9 +314,7 @@ impl Services {
         }
         let service = question.service;
         let host = authority(&url);
-        let path = url
-            .query()
-            .map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
+        let path = path_and_query(&url);
         let zone = match (question.machine, guard::is_loopback(&host)) {
             (_, true) => Zone::Loopback,
             (true, false) => Zone::Metadata,

@@ -10,7 +10,7 @@ use crate::{
     error::{FetchError, Malformed, Place, clean},
     flight::Progress,
     observer::Operation,
-    wire::exchange::{Answer, authority},
+    wire::exchange::{Answer, authority, path_and_query},
 };
 use bytes::Bytes;
 use reqwest::{Method, header::LINK};
@@ -196,8 +196,7 @@ fn next_page(question: &Question, answer: &Answer) -> Result<Option<String>, Fet
         if authority(&url) != authority(&answer.url) || !url.path().starts_with(&prefix) {
             return Err(wrong(target));
         }
-        let path = url.path();
-        let next = url.query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
+        let next = path_and_query(&url);
         return if next == question.rest { Err(wrong(target)) } else { Ok(Some(next)) };
     }
     Ok(None)

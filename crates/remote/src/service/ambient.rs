@@ -1,6 +1,6 @@
 //! Identity tokens from where a program runs: GitHub Actions, Buildkite, Google Cloud.
-use super::{JSON, Question, Reply, ServiceError, Services, oidc::encode, under};
-use crate::options::Secret;
+use super::{JSON, Question, Reply, ServiceError, Services, under};
+use crate::{options::Secret, wire::token::percent};
 use reqwest::header::{HeaderName, HeaderValue};
 use serde::Deserialize;
 use serde_json::json;
@@ -34,7 +34,7 @@ impl Services {
             value: String,
         }
         let separator = if url.contains('?') { '&' } else { '?' };
-        let url = format!("{url}{separator}audience={}", encode(audience));
+        let url = format!("{url}{separator}audience={}", percent(audience));
         let question = Question::get("GitHub Actions", url).authorized("Bearer", token)?;
         let reply = self.ask(question).await?.ok()?;
         let answer: Answer = secret_json(&reply)?;
@@ -58,7 +58,7 @@ impl Services {
         struct Answer {
             token: String,
         }
-        let url = under(endpoint, &format!("jobs/{}/oidc/tokens", encode(job)));
+        let url = under(endpoint, &format!("jobs/{}/oidc/tokens", percent(job)));
         let body = json!({ "audience": audience }).to_string();
         let question = Question::post("Buildkite", url, JSON, body).authorized("Token", token)?;
         let reply = self.ask(question).await?.ok()?;
@@ -86,13 +86,13 @@ impl Services {
             token: String,
         }
         let Some(account) = &google.account else {
-            let path = format!("identity?audience={}&format=full", encode(audience));
+            let path = format!("identity?audience={}&format=full", percent(audience));
             let reply = self.metadata(google, &path).await?;
             return Ok(Secret::new(reply.text()?.trim().as_bytes()));
         };
         let reply = self.metadata(google, "token").await?;
         let access: Access = secret_json(&reply)?;
-        let path = format!("v1/projects/-/serviceAccounts/{}:generateIdToken", encode(account));
+        let path = format!("v1/projects/-/serviceAccounts/{}:generateIdToken", percent(account));
         let body = json!({ "audience": audience, "includeEmail": true }).to_string();
         let question = Question::post("Google IAM", under(&google.credentials, &path), JSON, body)
             .authorized("Bearer", &Secret::new(access.access_token))?;

@@ -1,10 +1,10 @@
 //! OpenID Connect as clients of it: discovery, codes and devices exchanged for identity tokens.
 use super::{Question, ServiceError, Services, ambient::secret_json, under, words};
-use crate::options::Secret;
+use crate::{options::Secret, wire::token::strict_form as form};
 use reqwest::header::HeaderValue;
 use serde::Deserialize;
 use smol_str::SmolStr;
-use std::{fmt::Write as _, time::Duration};
+use std::time::Duration;
 
 const OIDC: &str = "identity provider";
 const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
@@ -65,25 +65,6 @@ struct Tokens {
 #[derive(Deserialize)]
 struct Pending {
     error: SmolStr,
-}
-
-/// Percent-encodes what a part of a URL or a field of a form may not hold.
-pub(super) fn encode(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            encoded.push(char::from(byte));
-        } else {
-            // Writing to a String cannot fail.
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-    }
-    encoded
-}
-
-fn form(pairs: &[(&str, &str)]) -> String {
-    let one = |(name, value): &(&str, &str)| format!("{}={}", encode(name), encode(value));
-    pairs.iter().map(one).collect::<Vec<_>>().join("&")
 }
 
 impl Client {

@@ -455,6 +455,11 @@ pub(crate) fn authority(url: &Url) -> SmolStr {
     url.port().map_or_else(|| host.into(), |port| format_smolstr!("{host}:{port}"))
 }
 
+/// What is asked for behind the host.
+pub(crate) fn path_and_query(url: &Url) -> String {
+    url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()))
+}
+
 /// Makes a URL and checks that it says what was meant: a name with `..`, `?` or `@` in it would
 /// otherwise ask another host or path.
 fn make_url(host: &SmolStr, path: &str, secure: bool) -> Result<Url, FetchError> {

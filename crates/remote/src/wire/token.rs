@@ -338,23 +338,46 @@ fn sensitive(text: &str) -> Option<HeaderValue> {
     Some(value)
 }
 
+/// Bytes that stand for themselves wherever they are.
+///
+/// SPEC: RFC 3986 section 2.3, beside letters and digits.
+const UNRESERVED: &[u8] = b"-_.~";
+/// The same, with what registries expect readable in a query.
+const READABLE: &[u8] = b"-_.~:/,";
+
 /// `application/x-www-form-urlencoded`, with `:` and `/` left readable as registries expect them.
 pub(crate) fn form(fields: &[(&str, &str)]) -> String {
+    form_keeping(fields, READABLE)
+}
+
+/// The same with nothing left readable that need not be.
+pub(crate) fn strict_form(fields: &[(&str, &str)]) -> String {
+    form_keeping(fields, UNRESERVED)
+}
+
+/// One value, fit for a segment of a path or for a query.
+pub(crate) fn percent(value: &str) -> String {
+    let mut text = String::with_capacity(value.len());
+    encode(value, UNRESERVED, &mut text);
+    text
+}
+
+fn form_keeping(fields: &[(&str, &str)], kept: &[u8]) -> String {
     let mut text = String::new();
     for (name, value) in fields {
         if !text.is_empty() {
             text.push('&');
         }
-        encode(name, &mut text);
+        encode(name, kept, &mut text);
         text.push('=');
-        encode(value, &mut text);
+        encode(value, kept, &mut text);
     }
     text
 }
 
-fn encode(value: &str, text: &mut String) {
+fn encode(value: &str, kept: &[u8], text: &mut String) {
     for byte in value.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~:/,".contains(&byte) {
+        if byte.is_ascii_alphanumeric() || kept.contains(&byte) {
             text.push(char::from(byte));
         } else {
             text.push('%');

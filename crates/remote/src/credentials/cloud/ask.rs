@@ -9,7 +9,7 @@ use crate::{
     wire::{
         body::Expect,
         clients::Zone,
-        exchange::{Exchange, Outgoing, Scheme, authority},
+        exchange::{Exchange, Outgoing, Scheme, authority, path_and_query},
         guard,
     },
 };
@@ -98,9 +98,7 @@ impl Asking<'_> {
             headers.insert(HeaderName::from_static(name), value);
         }
         let authorization = headers.remove(AUTHORIZATION);
-        let path = url
-            .query()
-            .map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
+        let path = path_and_query(&url);
         let idle = self.exchange.options.times.idle;
         let outgoing = Outgoing {
             follow: true,
