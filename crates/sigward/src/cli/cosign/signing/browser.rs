@@ -3,13 +3,17 @@ use super::identity::Claims;
 use crate::cli::cosign::{Failure, Output};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use sigward_remote::{OidcClient, Secret, Services};
+use std::time::Duration;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
+    time::timeout,
 };
 
 /// Longest request of a browser that is read, in bytes.
 const MAX_REQUEST: usize = 16 << 10;
+/// How long a connection may take to say what it wants: browsers open some that they never use.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// 256 bits that nobody guesses, fit for a URL.
 fn random() -> Result<String, Failure> {
@@ -75,10 +79,10 @@ fn authority(url: &str) -> Result<String, Failure> {
 async fn wait(listener: &TcpListener, state: &str) -> Result<String, Failure> {
     loop {
         let (mut stream, _) = listener.accept().await?;
-        let Some(query) = request(&mut stream).await else { continue };
+        let Ok(Some(query)) = timeout(PATIENCE, request(&mut stream)).await else { continue };
         let get = |name: &str| {
             let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-            pairs.find(|(known, _)| *known == name).map(|(_, value)| value.to_owned())
+            pairs.find(|(known, _)| *known == name).and_then(|(_, value)| decoded(value))
         };
         if get("state").as_deref() != Some(state) {
             answer(&mut stream, "400 Bad Request", "This is not the login that is waited for.")
@@ -106,6 +110,24 @@ async fn request(stream: &mut TcpStream) -> Option<String> {
     let text = String::from_utf8(bytes).ok()?;
     let target = text.strip_prefix("GET ")?.split(' ').next()?;
     target.split_once('?').map(|(_, query)| query.to_owned())
+}
+
+/// A value of a query as it was before it was encoded; nothing for what was not encoded soundly.
+fn decoded(value: &str) -> Option<String> {
+    let mut bytes = value.bytes();
+    let mut plain = Vec::with_capacity(value.len());
+    while let Some(byte) = bytes.next() {
+        plain.push(match byte {
+            b'%' => {
+                let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
+                let (high, low) = (digit(bytes.next())?, digit(bytes.next())?);
+                u8::try_from(high * 16 + low).ok()?
+            }
+            b'+' => b' ',
+            other => other,
+        });
+    }
+    String::from_utf8(plain).ok()
 }
 
 async fn answer(stream: &mut TcpStream, status: &str, words: &str) {
@@ -150,6 +172,39 @@ mod tests {
         for url in ["https://localhost:1/", "http://evil.test:1/", "http://localhost/", "x"] {
             authority(url).unwrap_err();
         }
+    }
+
+    #[test]
+    fn a_code_is_what_the_provider_meant() {
+        for (written, expected) in [
+            ("abc", Some("abc")),
+            ("4%2F0Ab-c", Some("4/0Ab-c")),
+            ("a+b%20c", Some("a b c")),
+            ("%", None),
+            ("%2", None),
+            ("%zz", None),
+            ("%ff", None),
+        ] {
+            assert_eq!(decoded(written).as_deref(), expected, "{written}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_says_nothing_keeps_nobody_waiting() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let _idle = TcpStream::connect(address).await.unwrap();
+        let browser = async {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            let request = b"GET /auth/callback?state=s&code=4%2Fc HTTP/1.1\r\n\r\n";
+            stream.write_all(request).await.unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            answer
+        };
+        let (code, answer) = tokio::join!(wait(&listener, "s"), browser);
+        assert_eq!(code.unwrap(), "4/c");
+        assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
     }
 
     #[test]
