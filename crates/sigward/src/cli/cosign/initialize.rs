@@ -3,16 +3,14 @@ use super::{
     Failure, Output,
     evidence::now,
     trust::repository::{
-        self, PUBLIC_MIRROR, PUBLIC_ROOT, STAGING_MIRROR, STAGING_ROOT, TRUSTED_ROOT,
+        self, PUBLIC_MIRROR, PUBLIC_ROOT, SIGNING_CONFIG, STAGING_MIRROR, STAGING_ROOT,
+        TRUSTED_ROOT,
     },
 };
 use clap::Args;
 use sigward_remote::{Services, TufMirror};
 use sigward_sigstore::{trust::TrustedRoot, tuf::MAX_ROOT};
 use std::path::Path;
-
-/// The target that signing reads its services from; a mirror may do without.
-const SIGNING_CONFIG: &str = "signing_config.v0.2.json";
 
 /// Initializes SigStore root to retrieve trusted certificate and key targets for verification
 #[derive(Args, Clone, Debug)]

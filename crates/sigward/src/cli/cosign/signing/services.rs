@@ -1,6 +1,11 @@
 //! Who else is told about a signature: certificate authority, logs and timestamp authorities, by signing config or by flag.
 use super::{files::read_file, party::Flags};
-use crate::cli::cosign::{Failure, evidence::now, keys, trust};
+use crate::cli::cosign::{
+    Failure,
+    evidence::now,
+    keys,
+    trust::{self, repository::SIGNING_CONFIG},
+};
 use sigward_remote::{HostOptions, Options, Secret, Services, Unobserved};
 use sigward_sigstore::trust::{Service, SigningConfig};
 use std::{path::Path, sync::Arc};
@@ -81,13 +86,14 @@ pub(super) fn plan(flags: &Flags<'_>) -> Result<Plan, Failure> {
         }
     }
     if let Some(path) = &source.signing_config {
-        return of_config(path);
+        let bytes = read_file(path, "error reading signing config: ")?;
+        return of_config(&bytes, &path.display().to_string());
     }
     if wanted == Some(true) || (wanted.is_none() && url.is_none() && source.tlog_upload) {
         if flags.new_bundle_format
-            && let Some(path) = trust::kept("signing_config.v0.2.json")
+            && let Some(bytes) = trust::kept(SIGNING_CONFIG)?
         {
-            return of_config(&path);
+            return of_config(&bytes, SIGNING_CONFIG);
         }
         return Err(Failure::new(if wanted == Some(true) {
             "--use-signing-config needs the TUF repository's signing config, and none is kept on this machine: \
@@ -109,12 +115,11 @@ pub(super) fn plan(flags: &Flags<'_>) -> Result<Plan, Failure> {
 }
 
 /// COMPAT: cosign 3.1: Fulcio and issuers of version 1, logs of version 2 before 1.
-fn of_config(path: &Path) -> Result<Plan, Failure> {
-    let bytes = read_file(path, "error reading signing config: ")?;
+fn of_config(bytes: &[u8], place: &str) -> Result<Plan, Failure> {
     let failed = |error: &dyn std::fmt::Display| {
-        Failure::new(format!("error reading signing config: {}: {error}", path.display()))
+        Failure::new(format!("error reading signing config: {place}: {error}"))
     };
-    let config = SigningConfig::parse(&bytes).map_err(|error| failed(&error))?;
+    let config = SigningConfig::parse(bytes).map_err(|error| failed(&error))?;
     let mut seed = [0; 8];
     aws_lc_rs::rand::fill(&mut seed)?;
     let seed = u64::from_be_bytes(seed);

@@ -142,11 +142,12 @@ pub(in crate::cli::cosign) fn names_its_own() -> bool {
     VARIABLES.iter().any(|name| variable(name).is_some())
 }
 
-/// A target of the TUF repository in use, as its verified file in the cache; nothing when there is none.
-pub(in crate::cli::cosign) fn kept(target: &str) -> Option<PathBuf> {
-    let repository = Local::find().ok()?;
-    repository.target(target, Network::Allowed).ok()??;
-    repository.file(target)
+/// A target of the TUF repository in use, verified; nothing when nobody initialized one.
+///
+/// # Errors
+/// There is a repository, and it does not give the target.
+pub(in crate::cli::cosign) fn kept(target: &str) -> Result<Option<Vec<u8>>, Failure> {
+    Local::find()?.target(target, Network::Allowed)
 }
 
 /// The trusted root of the TUF repository in use; for the public one, as long as nobody initialized it, what is built in.

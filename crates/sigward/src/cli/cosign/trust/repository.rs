@@ -19,6 +19,8 @@ pub(in crate::cli::cosign) const PUBLIC_ROOT: &[u8] = include_bytes!("tuf_root.j
 pub(in crate::cli::cosign) const STAGING_ROOT: &[u8] = include_bytes!("tuf_root_staging.json");
 /// The target that verification needs.
 pub(in crate::cli::cosign) const TRUSTED_ROOT: &str = "trusted_root.json";
+/// The target that signing reads its services from; a mirror may do without.
+pub(in crate::cli::cosign) const SIGNING_CONFIG: &str = "signing_config.v0.2.json";
 /// Seconds for which metadata are good without asking again.
 ///
 /// COMPAT: cosign 3.1: a day; test: a_warm_cache_asks_nobody_and_survives_an_outage
@@ -119,12 +121,6 @@ impl Local {
                 Err(error) => Err(self.failed(error)),
             },
         }
-    }
-
-    /// Where a target is kept.
-    pub(in crate::cli::cosign) fn file(&self, name: &str) -> Option<PathBuf> {
-        let file = self.cache.as_ref()?.target_file(&self.mirror, name);
-        file.is_file().then_some(file)
     }
 
     fn failed(&self, error: MirrorError) -> Failure {
