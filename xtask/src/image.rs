@@ -29,7 +29,7 @@ const AUTHORITIES: &str = "etc/ssl/certs/ca-certificates.crt";
 /// How to build.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The folder of the layout; it is emptied first.
+    /// The folder of the layout; an older layout in it is taken away first, anything else is left and an error.
     pub out: PathBuf,
     /// A tar archive of the layout too.
     pub tar: Option<PathBuf>,

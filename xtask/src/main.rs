@@ -89,7 +89,7 @@ enum Chore {
     Chart,
     /// Build the container image as an OCI layout; prints its digest
     Image {
-        /// The folder of the layout; it is emptied first [default: target/image/layout]
+        /// The folder of the layout; an older layout in it goes first [default: target/image/layout]
         #[arg(long)]
         out: Option<PathBuf>,
         /// Write the layout as a tar archive too

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use super::archive::Archive;
@@ -100,6 +100,12 @@ impl Layout {
     /// Writes the layout into a folder, in place of what was there.
     pub(crate) fn write(&self, folder: &Path) -> Result<()> {
         if folder.exists() {
+            let is_empty = fs::read_dir(folder).is_ok_and(|mut inside| inside.next().is_none());
+            ensure!(
+                is_empty || folder.join("oci-layout").is_file(),
+                "{} holds something else than an image layout, and is left alone",
+                folder.display()
+            );
             fs::remove_dir_all(folder)
                 .with_context(|| format!("cannot empty {}", folder.display()))?;
         }

@@ -78,3 +78,17 @@ fn an_image_without_authorities_is_refused() {
     let none = Contents { authorities: b"nothing".to_vec(), ..contents() };
     assert!(assemble(&none).unwrap_err().to_string().contains("no certificate in PEM"));
 }
+
+#[test]
+fn a_folder_that_is_no_layout_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let layout = assemble(&contents()).unwrap();
+    // Empty, and then an older layout: both make way.
+    layout.write(folder.path()).unwrap();
+    layout.write(folder.path()).unwrap();
+    fs::remove_file(folder.path().join("oci-layout")).unwrap();
+    fs::write(folder.path().join("thesis.txt"), "years").unwrap();
+    let refused = layout.write(folder.path()).unwrap_err();
+    assert!(refused.to_string().contains("something else"), "{refused}");
+    assert!(folder.path().join("thesis.txt").is_file());
+}
