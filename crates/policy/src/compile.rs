@@ -12,7 +12,6 @@ mod names;
 mod pod_security;
 mod reach;
 mod rule;
-mod scoped;
 mod sink;
 mod suggest;
 mod unusable;

@@ -24,6 +24,7 @@ pub mod request;
 pub mod resolve;
 mod rule;
 mod rules;
+pub mod scope;
 pub mod snapshot;
 mod stop;
 mod variables;

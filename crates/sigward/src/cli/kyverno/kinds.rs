@@ -1,50 +1,7 @@
 //! What is known of kinds without a cluster: who has a namespace, what a plural is, which policies there are.
 use sigward_document::Value;
+use sigward_policy::scope;
 use std::collections::BTreeSet;
-
-/// Cluster-scoped kinds of Kubernetes and of policies, as `group/Kind`; the core group is empty.
-const CLUSTER_SCOPED: &[&str] = &[
-    "/ComponentStatus",
-    "/Namespace",
-    "/Node",
-    "/PersistentVolume",
-    "admissionregistration.k8s.io/MutatingAdmissionPolicy",
-    "admissionregistration.k8s.io/MutatingAdmissionPolicyBinding",
-    "admissionregistration.k8s.io/MutatingWebhookConfiguration",
-    "admissionregistration.k8s.io/ValidatingAdmissionPolicy",
-    "admissionregistration.k8s.io/ValidatingAdmissionPolicyBinding",
-    "admissionregistration.k8s.io/ValidatingWebhookConfiguration",
-    "apiextensions.k8s.io/CustomResourceDefinition",
-    "apiregistration.k8s.io/APIService",
-    "authentication.k8s.io/SelfSubjectReview",
-    "authentication.k8s.io/TokenReview",
-    "authorization.k8s.io/SelfSubjectAccessReview",
-    "authorization.k8s.io/SelfSubjectRulesReview",
-    "authorization.k8s.io/SubjectAccessReview",
-    "certificates.k8s.io/CertificateSigningRequest",
-    "certificates.k8s.io/ClusterTrustBundle",
-    "flowcontrol.apiserver.k8s.io/FlowSchema",
-    "flowcontrol.apiserver.k8s.io/PriorityLevelConfiguration",
-    "internal.apiserver.k8s.io/StorageVersion",
-    "kyverno.io/ClusterCleanupPolicy",
-    "kyverno.io/ClusterPolicy",
-    "kyverno.io/GlobalContextEntry",
-    "networking.k8s.io/IPAddress",
-    "networking.k8s.io/IngressClass",
-    "networking.k8s.io/ServiceCIDR",
-    "node.k8s.io/RuntimeClass",
-    "policy/PodSecurityPolicy",
-    "rbac.authorization.k8s.io/ClusterRole",
-    "rbac.authorization.k8s.io/ClusterRoleBinding",
-    "resource.k8s.io/DeviceClass",
-    "resource.k8s.io/ResourceSlice",
-    "scheduling.k8s.io/PriorityClass",
-    "storage.k8s.io/CSIDriver",
-    "storage.k8s.io/CSINode",
-    "storage.k8s.io/StorageClass",
-    "storage.k8s.io/VolumeAttachment",
-    "storage.k8s.io/VolumeAttributesClass",
-];
 
 /// Group and version of an `apiVersion`; the core group is empty.
 pub(crate) fn group_version(api_version: &str) -> (&str, &str) {
@@ -74,7 +31,7 @@ impl Scopes {
     fn is_cluster_scoped(&self, api_version: &str, kind: &str) -> bool {
         let (group, _) = group_version(api_version);
         let name = format!("{group}/{kind}");
-        CLUSTER_SCOPED.contains(&name.as_str()) || self.cluster.contains(&name)
+        scope::of(group, kind) == Some(scope::Scope::Cluster) || self.cluster.contains(&name)
     }
 
     /// The resource with the namespace that the API server would put it in.
